@@ -1,0 +1,93 @@
+"""Permutations, normalisation and batches."""
+
+import hashlib
+
+import pytest
+import torch
+
+from active_dendrites.mnist import MNIST
+from active_dendrites.networks import Network
+from active_dendrites.randomness import generator
+from active_dendrites.tasks import PermutedTasks, task_permutations
+
+CPU = torch.device("cpu")
+
+
+def test_permutations_have_the_published_check_values() -> None:
+    """Method, section 1: first entries of tasks 1, 2, 9, 99 and the digest of all 99."""
+    permutations = task_permutations(100, 784, 42)
+    assert permutations[0].tolist() == list(range(784))
+    assert permutations[1, :8].tolist() == [470, 186, 370, 171, 190, 57, 202, 726]
+    assert permutations[2, :8].tolist() == [307, 62, 564, 544, 151, 618, 482, 532]
+    assert permutations[9, :8].tolist() == [250, 354, 138, 511, 441, 228, 319, 9]
+    assert permutations[99, :8].tolist() == [569, 559, 634, 699, 654, 694, 295, 274]
+    digest = hashlib.sha256(permutations[1:].to(torch.int16).numpy().tobytes()).hexdigest()
+    assert digest.startswith("1afee5239a52f020")
+
+
+def test_permutations_are_bijections_and_share_prefixes() -> None:
+    many, few = task_permutations(20, 784, 42), task_permutations(5, 784, 42)
+    assert torch.equal(many[:5], few)
+    assert torch.equal(many.sort(1).values, torch.arange(784).expand(20, -1))
+    assert not torch.equal(task_permutations(3, 784, 42, first_identity=False)[0], many[0])
+
+
+@pytest.fixture
+def tasks(small_run, digits) -> PermutedTasks:
+    run = small_run("prototype")
+    return PermutedTasks(digits, run.data, 3, CPU, torch.float64)
+
+
+def test_black_is_the_constant_of_the_method(tasks: PermutedTasks) -> None:
+    assert tasks.normalise(torch.zeros(1, dtype=torch.uint8)).item() == pytest.approx(-0.424, abs=5e-4)
+    white = tasks.normalise(torch.full((1,), 255, dtype=torch.uint8)).item()
+    assert white == pytest.approx((1 - 0.13062755) / 0.3081078)
+
+
+def test_epoch_shows_each_image_once_and_drops_the_rest(tasks: PermutedTasks, digits: MNIST) -> None:
+    batches = list(tasks.epoch(2, 100, generator(1, "batch order")))
+    assert [len(labels) for _, labels in batches] == [100] * 7  # 768 images: 68 are dropped
+    seen = torch.cat([images for images, _ in batches])
+    whole = tasks.normalise(digits.train_images[:, tasks.permutations[2]])
+    positions = (seen[:, None, :60] == whole[None, :, :60]).all(2).double().argmax(1)
+    assert len(set(positions.tolist())) == 700
+    assert torch.equal(torch.cat([labels for _, labels in batches]), digits.train_labels[positions])
+
+
+def test_mean_image_is_the_mean_of_the_task(tasks: PermutedTasks, digits: MNIST) -> None:
+    slow = tasks.normalise(digits.train_images)[:, tasks.permutations[1]].mean(0)
+    assert torch.allclose(tasks.mean_image(1), slow, atol=1e-12)
+
+
+def test_labels_beyond_the_head_are_refused(small_run, digits: MNIST) -> None:
+    data = small_run("prototype", data__num_classes=9).data
+    with pytest.raises(ValueError, match=r"found class 9, expected 0 to 8"):
+        PermutedTasks(digits, data, 2, CPU, torch.float32)
+
+
+def test_too_large_a_batch_is_refused(tasks: PermutedTasks) -> None:
+    with pytest.raises(ValueError, match="found 1000, expected at most 768"):
+        tasks.steps_per_epoch(1000)
+
+
+def test_changing_the_model_does_not_move_the_data(small_run) -> None:
+    """Weights, masks and batch order come from generators of their own."""
+    first = torch.rand(3, generator=generator(5, "batch order"))
+    Network(small_run("prototype").network, 784, 784, seed=5)
+    assert torch.equal(first, torch.rand(3, generator=generator(5, "batch order")))
+    assert not torch.equal(first, torch.rand(3, generator=generator(5, "weights")))
+
+
+@pytest.mark.parametrize(
+    ("variant", "num_tasks", "parameters"),
+    [("prototype", 10, 37_937_162), ("prototype", 50, 166_387_722), ("three_layer_mlp", 10, 5_824_522)],
+)
+def test_parameter_counts_of_the_method(declarations, variant: str, num_tasks: int, parameters: int) -> None:
+    run = declarations.resolve("paper", variant, num_tasks, 1)
+    with torch.device("meta"):
+        layers = [
+            torch.nn.Linear(i, o)
+            for i, o in zip([784, *run.network.hidden_units], [*run.network.hidden_units, 10], strict=True)
+        ]
+    dendritic = sum(run.network.hidden_units) * run.network.segments_per_unit * 784
+    assert sum(p.numel() for layer in layers for p in layer.parameters()) + dendritic == parameters

@@ -1,0 +1,375 @@
+"""The inner loops of learning on a CPU, compiled once and cached. Each works on a range, so that threads can share it.
+
+Weights are kept in tiles, W[tile, input, lane]: unit = tile * lanes + lane. A tile of all inputs fits a core's
+second-level cache, each sample then touches only the rows of its non-zero inputs, and the loop over lanes is
+contiguous. Activity is dense in tiles, y[tile, sample, lane], and sparse by sample (CSR: `start`, `index`, `value`)
+or by unit (CSC, the same transposed). `lanes` pads the last tile; padded weights are masked and never win.
+
+Letters: B samples, I inputs, T tiles, L lanes, S segments per unit, C size of the context vector.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+# Steps after its last gradient in which a segment still moves under its first moment: beta1 = 0.9 leaves 1e-18 of it.
+MOMENTUM_STEPS = 400
+
+compiled = njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}, boundscheck=False, error_model="numpy")
+
+
+@compiled
+def respond(first, last, weight, base, start, index, value, y):
+    """y[tile, b] = base[tile] + sum over the non-zero inputs j of b: value * weight[tile, j], for tiles first to last.
+
+    Two products of four inputs each share one pass over the lanes, which keeps y in registers longer.
+    """
+    lanes = weight.shape[2]
+    for tile in range(first, last):
+        w = weight[tile]
+        for b in range(y.shape[1]):
+            out = y[tile, b]
+            for u in range(lanes):
+                out[u] = base[tile, u]
+            i, end = start[b], start[b + 1]
+            while i + 4 <= end:
+                w0, w1, w2, w3 = w[index[i]], w[index[i + 1]], w[index[i + 2]], w[index[i + 3]]
+                v0, v1, v2, v3 = value[i], value[i + 1], value[i + 2], value[i + 3]
+                for u in range(lanes):
+                    out[u] += v0 * w0[u] + v1 * w1[u] + v2 * w2[u] + v3 * w3[u]
+                i += 4
+            while i < end:
+                w0, v0 = w[index[i]], value[i]
+                for u in range(lanes):
+                    out[u] += v0 * w0[u]
+                i += 1
+
+
+@compiled
+def kth_largest(x, k, left):
+    """The k-th largest of x: halve an interval that holds it until few values are left, then sort those in `left`."""
+    half = x.dtype.type(0.5)
+    low, high = x[0], x[0]
+    for u in range(x.size):
+        low, high = min(low, x[u]), max(high, x[u])
+    above = count_from(x, high)  # always: fewer than k values >= high, at least k values >= low
+    if above >= k:
+        return high
+    at_least = x.size
+    while at_least - above > 24:
+        middle = low + half * (high - low)
+        if not low < middle < high:
+            break
+        count = count_from(x, middle)
+        if count >= k:
+            low, at_least = middle, count
+        else:
+            high, above = middle, count
+    n = 0
+    for u in range(x.size):
+        if low <= x[u] < high:
+            left[n] = x[u]
+            n += 1
+    return np.sort(left[:n])[n - (k - above)] if n >= k - above else low  # fewer only if there are NaNs
+
+
+@compiled
+def count_from(x, threshold):
+    count = np.int32(0)
+    for u in range(x.size):
+        count += np.int32(x[u] >= threshold)
+    return count
+
+
+@compiled
+def activate(first, last, y, gates, context_of, units, k, count, index, value):
+    """Gate and select: the winners (k > 0) or the positive units (k = 0) of samples first to last.
+
+    gates: (contexts, T, L); context_of: the context of each sample. Writes count (B,), index and value (B, units).
+    """
+    lanes = y.shape[2]
+    h, left = np.empty(units, y.dtype), np.empty(units, y.dtype)
+    zero = y.dtype.type(0)
+    for b in range(first, last):
+        gate = gates[context_of[b]]
+        for tile in range(y.shape[0]):
+            for u in range(tile * lanes, min(units, (tile + 1) * lanes)):
+                h[u] = y[tile, b, u - tile * lanes] * gate[tile, u - tile * lanes]
+        n = 0
+        if k > 0:
+            threshold = kth_largest(h, k, left)
+            for u in range(units):
+                if h[u] >= threshold:
+                    index[b, n], value[b, n] = u, h[u]
+                    n += 1
+        else:
+            for u in range(units):
+                if h[u] > zero:
+                    index[b, n], value[b, n] = u, h[u]
+                    n += 1
+        count[b] = n
+
+
+@compiled
+def pack(count, index, value, start, packed_index, packed_value):
+    """Rows of different lengths, (B, units), one after the other: CSR."""
+    n = 0
+    for b in range(count.size):
+        start[b] = n
+        for i in range(count[b]):
+            packed_index[n], packed_value[n] = index[b, i], value[b, i]
+            n += 1
+    start[count.size] = n
+
+
+@compiled
+def transpose(start, index, value, column_start, sample, column_value):
+    """CSR to CSC: for each unit the samples in which it is not zero, in order."""
+    column_start[:] = 0
+    n = start[start.size - 1]
+    for i in range(n):
+        column_start[index[i] + 1] += 1
+    for j in range(1, column_start.size):
+        column_start[j] += column_start[j - 1]
+    place = column_start[:-1].copy()
+    for b in range(start.size - 1):
+        for i in range(start[b], start[b + 1]):
+            to = place[index[i]]
+            sample[to], column_value[to] = b, value[i]
+            place[index[i]] += 1
+
+
+@compiled
+def gather_pixels(rows, image_start, pixel, byte, place, scale, start, index, value):
+    """The non-zero pixels of the images `rows`, permuted: CSR. place: where the task puts each pixel."""
+    n = 0
+    for b in range(rows.size):
+        start[b] = n
+        for i in range(image_start[rows[b]], image_start[rows[b] + 1]):
+            index[n], value[n] = place[pixel[i]], scale * byte[i]
+            n += 1
+    start[rows.size] = n
+
+
+@compiled
+def cross_entropy(logits, labels, classes, dlogits):
+    """Mean loss of the batch and its gradient; logits, dlogits: (1, B, L), lanes from `classes` on are padding."""
+    total = 0.0
+    batch = labels.size
+    for b in range(batch):
+        z = logits[0, b]
+        top = z[0]
+        for c in range(1, classes):
+            top = max(top, z[c])
+        norm = 0.0
+        for c in range(classes):
+            norm += math.exp(z[c] - top)
+        total += math.log(norm) + top - z[labels[b]]
+        for c in range(classes):
+            dlogits[0, b, c] = (math.exp(z[c] - top) / norm - (c == labels[b])) / batch
+    return total / batch
+
+
+@compiled
+def count_correct(logits, labels, classes):
+    """How many samples have their largest logit at the label; the first of equal ones counts."""
+    correct = 0
+    for b in range(labels.size):
+        best = 0
+        for c in range(1, classes):
+            if logits[0, b, c] > logits[0, b, best]:
+                best = c
+        correct += best == labels[b]
+    return correct
+
+
+@compiled
+def backpropagate(first, last, weight, dy, start, index, gate, dx):
+    """Gradient at the inputs that were not zero, gated: dx[tile', b, lane'] for samples first to last.
+
+    Inputs that were zero pass none, so only the rows of the non-zero ones are read. dx must be zero before.
+    gate: (T', L') of the layer below, the same for the whole batch.
+    """
+    lanes, lanes_below = weight.shape[2], dx.shape[2]
+    for tile in range(weight.shape[0]):
+        w = weight[tile]
+        for b in range(first, last):
+            d = dy[tile, b]
+            for i in range(start[b], start[b + 1]):
+                row = w[index[i]]
+                total = d[0] * row[0]
+                for u in range(1, lanes):
+                    total += d[u] * row[u]
+                dx[index[i] // lanes_below, b, index[i] % lanes_below] += total
+    for b in range(first, last):
+        for i in range(start[b], start[b + 1]):
+            tile, u = index[i] // lanes_below, index[i] % lanes_below
+            dx[tile, b, u] *= gate[tile, u]
+
+
+@compiled
+def unit_gradients(first, last, dy, y, bias_gradient, gate_gradient):
+    """Sums over samples: of dy (for the bias), and of dy * y, which is the gate times the gate's gradient."""
+    for tile in range(first, last):
+        bias_gradient[tile, :] = 0
+        gate_gradient[tile, :] = 0
+        for b in range(dy.shape[1]):
+            for u in range(dy.shape[2]):
+                bias_gradient[tile, u] += dy[tile, b, u]
+                gate_gradient[tile, u] += dy[tile, b, u] * y[tile, b, u]
+
+
+@compiled
+def adam(theta, m, v, g, mask, a):
+    """One Adam step on one row, then its mask. a: the `adam_constants` of the step, in the row's own precision."""
+    zero = theta.dtype.type(0)
+    for u in range(theta.size):
+        m[u] = a[0] * m[u] + a[1] * g[u]
+        v[u] = a[2] * v[u] + a[3] * g[u] * g[u]
+        moved = theta[u] - a[4] * m[u] / (math.sqrt(v[u]) * a[5] + a[6])
+        theta[u] = moved if mask[u] else zero
+
+
+@compiled
+def adam_consolidated(theta, m, v, g, mask, a, s, path, importance, anchor):
+    """Adam as above with Synaptic Intelligence (method 5).
+
+    s: 2 * strength, or 0 before the first penalised task; and 1 where the total gradient is integrated, else 0.
+    """
+    zero = theta.dtype.type(0)
+    for u in range(theta.size):
+        penalty = s[0] * importance[u] * (theta[u] - anchor[u])
+        total = g[u] + penalty
+        m[u] = a[0] * m[u] + a[1] * total
+        v[u] = a[2] * v[u] + a[3] * total * total
+        moved = theta[u] - a[4] * m[u] / (math.sqrt(v[u]) * a[5] + a[6])
+        moved = moved if mask[u] else zero
+        path[u] -= (g[u] + s[1] * penalty) * (moved - theta[u])
+        theta[u] = moved
+
+
+def adam_constants(learning_rate: float, betas: list[float], epsilon: float, step: int, dtype: type) -> np.ndarray:
+    """beta1, 1 - beta1, beta2, 1 - beta2, step size, 1 / sqrt(bias correction 2), epsilon at a step from 1."""
+    beta1, beta2 = betas
+    size, scale = learning_rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
+    return np.array([beta1, 1 - beta1, beta2, 1 - beta2, size, scale, epsilon], dtype)
+
+
+@compiled
+def update(first, last, theta, m, v, mask, dy, black, bias_gradient, start, sample, value, a, s, si, base):
+    """Gradient, Adam, mask and consolidation of one layer in one pass over memory, for tiles first to last.
+
+    theta[tile, j] are the weights from input j; the last row, theta[tile, I], is the bias. The gradient of row j is
+    the sum over the samples in which input j is not zero of value * dy[tile, b], plus black * bias_gradient, since
+    pixels enter as their difference from black. It never leaves the cache.
+    si: (path, importance, anchor), (3, T, I + 1, L), or (0, ...) without consolidation.
+    base[tile] becomes what the next forward pass starts from: the bias plus black times the sum of the other rows.
+    """
+    lanes, bias = theta.shape[2], theta.shape[1] - 1
+    g, total = np.empty(lanes, theta.dtype), np.empty(lanes, theta.dtype)
+    for tile in range(first, last):
+        d = dy[tile]
+        total[:] = 0
+        for j in range(bias + 1):
+            row = theta[tile, j]
+            if j == bias:
+                g[:] = bias_gradient[tile]
+            else:
+                for u in range(lanes):
+                    g[u] = black * bias_gradient[tile, u]
+                for i in range(start[j], start[j + 1]):
+                    upstream, scale = d[sample[i]], value[i]
+                    for u in range(lanes):
+                        g[u] += scale * upstream[u]
+            if si.shape[0]:
+                path, importance, anchor = si[0, tile, j], si[1, tile, j], si[2, tile, j]
+                adam_consolidated(row, m[tile, j], v[tile, j], g, mask[tile, j], a, s, path, importance, anchor)
+            else:
+                adam(row, m[tile, j], v[tile, j], g, mask[tile, j], a)
+            if j < bias:
+                for u in range(lanes):
+                    total[u] += row[u]
+        for u in range(lanes):
+            base[tile, u] = theta[tile, bias, u] + black * total[u]
+
+
+@compiled
+def move_shared(row, context, m, v, slot, g, a):
+    """Adam on one segment while its context is fixed since the reset; returns its new response.
+
+    Its gradient is a number times the context, always the same one, so its moments are numbers too: m * context
+    and v * context^2.
+    """
+    m[slot, 0] = a[0] * m[slot, 0] + a[1] * g
+    v[slot, 0] = a[2] * v[slot, 0] + a[3] * g * g
+    size, spread = a[4] * m[slot, 0], math.sqrt(v[slot, 0]) * a[5]
+    response = row.dtype.type(0)
+    for c in range(row.size):
+        row[c] -= size * context[c] / (spread * abs(context[c]) + a[6])
+        response += row[c] * context[c]
+    return response
+
+
+@compiled
+def move(row, context, m, v, slot, g, a):
+    """Adam on one segment with a moment for each weight; returns its new response."""
+    response = row.dtype.type(0)
+    first, second = m[slot], v[slot]
+    for c in range(row.size):
+        gradient = g * context[c]
+        first[c] = a[0] * first[c] + a[1] * gradient
+        second[c] = a[2] * second[c] + a[3] * gradient * gradient
+        row[c] -= a[4] * first[c] / (math.sqrt(second[c]) * a[5] + a[6])
+        response += row[c] * context[c]
+    return response
+
+
+@compiled
+def advance_segments(
+    first,
+    last,
+    segments,
+    context,
+    responses,
+    winner,
+    gate_gradient,
+    slot,
+    m,
+    v,
+    active,
+    num_active,
+    last_gain,
+    step,
+    a,
+):
+    """Move the segments of units first to last that can move, and find each unit's winner again.
+
+    Only the winner has a gradient. A segment without one since the reset has zero moments and stays, and its response
+    stays with it; one that won before moves on under its moments until they vanish. `active` lists both kinds:
+    active[u, :num_active[u]]. The winner is always the segment of largest absolute response, the first of equal ones.
+    """
+    num_segments = segments.shape[1]
+    zero = segments.dtype.type(0)
+    for u in range(first, last):
+        i = 0
+        while i < num_active[u]:
+            s = active[u, i]
+            g = gate_gradient[u] if s == winner[u] else zero
+            if g != zero:
+                last_gain[u, s] = step
+            elif step - last_gain[u, s] > MOMENTUM_STEPS:
+                num_active[u] -= 1
+                active[u, i] = active[u, num_active[u]]
+                continue
+            if m.shape[1] == 1:
+                responses[u, s] = move_shared(segments[u, s], context, m, v, slot[u, s], g, a)
+            else:
+                responses[u, s] = move(segments[u, s], context, m, v, slot[u, s], g, a)
+            i += 1
+        if num_active[u]:
+            best = 0
+            for s in range(1, num_segments):
+                if abs(responses[u, s]) > abs(responses[u, best]):
+                    best = s
+            winner[u] = best

@@ -1,0 +1,93 @@
+"""A network from its settings: hidden layers with or without dendrites, k-winners or ReLU, one linear head.
+
+Letters: B batch, I inputs, U units, C size of the context vector, N contexts.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from active_dendrites.config import NetworkConfig
+from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners
+from active_dendrites.randomness import generator
+
+
+class Network(nn.Module):
+    """Source: method 2.1 to 2.4.
+
+    Args:
+        config: sizes, densities and segments.
+        num_inputs: I.
+        context_size: C; unused without segments.
+        seed: decides weights and masks, each by a generator of its own.
+        dtype: of the parameters. Values are drawn in float32, so that the precision does not change the start.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        num_inputs: int,
+        context_size: int,
+        seed: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        weights, masks = generator(seed, "weights"), generator(seed, "masks")
+        drawn_from = {"sparsity": config.weight_sparsity, "weights": weights, "masks": masks}
+        density = config.relu_density if config.winner_density is None else config.winner_density
+        self.hidden = nn.ModuleList()
+        self.winners: list[int | None] = []  # k of each hidden layer; None is ReLU
+        size, input_density = num_inputs, 1.0
+        for units in config.hidden_units:
+            if config.segments_per_unit:
+                dendrites = (config.segments_per_unit, context_size)
+                layer = DendriticLinear(
+                    size,
+                    units,
+                    *dendrites,
+                    input_density=input_density,
+                    context_density=config.context_density,
+                    **drawn_from,
+                )
+            else:
+                layer = MaskedLinear(size, units, input_density=input_density, **drawn_from)
+            self.hidden.append(layer)
+            self.winners.append(None if config.winner_density is None else round(config.winner_density * units))
+            size, input_density = units, density
+        self.output = MaskedLinear(size, config.output_units, input_density=input_density, **drawn_from)
+        self.to(dtype)
+
+    @property
+    def has_dendrites(self) -> bool:
+        return isinstance(self.hidden[0], DendriticLinear)
+
+    def gates(self, contexts: Tensor) -> list[Tensor]:
+        """The gates of each hidden layer in each context, (N, C) -> (N, U) a layer; none without dendrites."""
+        return [layer.gates(contexts) for layer in self.hidden] if self.has_dendrites else []
+
+    def forward(self, x: Tensor, gates: Sequence[Tensor] = ()) -> Tensor:
+        """Logits.
+
+        Args:
+            x: (B, I).
+            gates: for each hidden layer (1, U), shared by the batch, or (B, U); none without dendrites.
+        Returns: (B, classes).
+        """
+        for index, (layer, k) in enumerate(zip(self.hidden, self.winners, strict=True)):
+            y = layer(x, gates=gates[index]) if gates else layer(x)
+            x = y.relu() if k is None else k_winners(y, k)
+        return self.output(x)
+
+    def rezero(self) -> None:
+        """Set all masked weights to zero again, as after every optimiser step."""
+        for layer in (*self.hidden, self.output):
+            layer.rezero()
+
+    def feedforward_parameters(self) -> list[nn.Parameter]:
+        """Weights and biases of every layer, without the segments."""
+        return [parameter for name, parameter in self.named_parameters() if "segments" not in name]
+
+
+def as_dtype(precision: str) -> torch.dtype:
+    return {"float32": torch.float32, "float64": torch.float64}[precision]
