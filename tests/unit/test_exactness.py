@@ -9,7 +9,8 @@ import torch
 from active_dendrites.dense import DenseLearner
 from active_dendrites.networks import Network, as_dtype
 from active_dendrites.randomness import generator
-from active_dendrites.sparse import Segments, SparseLearner
+from active_dendrites.sparse import SparseLearner
+from active_dendrites.sparse_parts import Segments
 from active_dendrites.tasks import PermutedTasks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

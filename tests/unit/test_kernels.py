@@ -29,7 +29,7 @@ def test_ties_at_the_threshold_all_stay() -> None:
     y = np.array([[[3.0, 1.0, 2.0, 2.0], [-1.0, -4.0, -2.0, -3.0]]])  # two samples, one tile
     gates = np.ones((1, 1, 4))
     count, index, value = np.zeros(2, np.int32), np.empty((2, 4), np.int32), np.empty((2, 4))
-    kernels.activate(0, 2, y, gates, np.zeros(2, np.int64), 4, 2, count, index, value)
+    kernels.select_winners(0, 2, y, gates, np.zeros(2, np.int64), 4, 2, count, index, value)
     assert count.tolist() == [3, 2]
     assert index[0, :3].tolist() == [0, 2, 3]
     assert value[1, :2].tolist() == [-1.0, -2.0]  # negative winners pass

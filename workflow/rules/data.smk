@@ -1,5 +1,6 @@
 # The images: MNIST, fetched once and shared by all runs.
 
+import sys
 from pathlib import Path
 
 MNIST = f"{RESULTS}/data/mnist"
@@ -7,7 +8,7 @@ MNIST = f"{RESULTS}/data/mnist"
 # Snakemake removes a rule's outputs before it runs the rule: the user's only copy would be lost.
 MNIST_FOLDER = config["mnist"]["folder"]
 if MNIST_FOLDER and Path(MNIST_FOLDER).expanduser().resolve() == Path(MNIST).resolve():
-    raise WorkflowError(f"mnist.folder: {MNIST} is where the files go, expected another folder or null")
+    sys.exit(f"config/config.yaml: mnist.folder: found {MNIST}, where the files go, expected another folder or null")
 
 
 rule prepare_mnist:

@@ -6,22 +6,29 @@ Every value remembers the file and key it came from, so that a fault can be repo
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 ONE_PER_TASK = "one_per_task"
 PAPER = "paper"
-VARIANT_KEYS = ("label", "extends", "target", "abstract", "by_num_tasks")
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def each_once(values: list) -> list:
+    if len(set(values)) < len(values):
+        raise ValueError("each number once")
+    return values
+
+
+TaskCounts = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(each_once)]
 
 
 class ConfigError(ValueError):
@@ -105,14 +112,33 @@ class Setting(NamedTuple):
 Settings = dict[str, Setting]  # by dotted key: network.winner_density
 
 
-@dataclass(frozen=True)
-class Experiment:
+class VariantDeclaration(Section):
+    """A variant as written; what is not a field here is a setting of its runs."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    label: str = ""
+    extends: str | None = None
+    target: str = ""
+    abstract: bool = False
+    by_num_tasks: dict[PositiveInt, dict[str, Any]] = {}
+
+
+class ExperimentDeclaration(Section):
     """One figure or table: variants at numbers of tasks, and curves that are quoted, not run."""
 
-    name: str
     title: str
-    variants: Mapping[str, Sequence[int]]
-    quoted: Sequence[str]
+    variants: dict[str, TaskCounts]
+    quoted: list[str] = []
+
+
+class ScaleDeclaration(Section):
+    """What a scale changes: its own seeds and numbers of tasks, and settings over those of the variants."""
+
+    seeds: Any = None
+    num_tasks: TaskCounts | None = None
+    settings: dict[str, Any] = {}
+    variants: dict[str, dict[str, Any]] = {}
 
 
 class Declarations:
@@ -123,18 +149,29 @@ class Declarations:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.defaults = flatten(read_yaml(folder / "defaults.yaml"), folder / "defaults.yaml")
-        self.variants = read_yaml(folder / "variants.yaml")
-        self.scales = {PAPER: {}, "quick": read_yaml(folder / "quick.yaml")}
-        self._check_keys()
-        self.experiments = {name: self._experiment(name) for name in read_yaml(folder / "experiments.yaml")}
+        self.defaults = flatten(self._read("defaults"), self._file("defaults"))
+        check_known(self.defaults, [f"{s}.{k}" if s else k for s, k in run_keys()])
+        self.variants = {
+            name: typed(VariantDeclaration, declared, self._file("variants"), name)
+            for name, declared in self._read("variants").items()
+        }
+        self.scales = {
+            PAPER: ScaleDeclaration(),
+            "quick": typed(ScaleDeclaration, self._read("quick"), self._file("quick")),
+        }
+        self.experiments = {
+            name: typed(ExperimentDeclaration, declared, self._file("experiments"), name)
+            for name, declared in self._read("experiments").items()
+        }
+        self._check_names()
+        self._check_settings()
 
     # -- what is declared ---------------------------------------------------------------------------
 
     def seeds(self, scale: str, paper_seeds: Any, file: str = "config/config.yaml") -> list[int]:
         """The seeds of a scale: its own, or `paper_seeds` (from the workflow's own config file)."""
-        own = self.scales[scale].get("seeds")
-        found, source = (paper_seeds, file) if own is None else (own, self._file(f"{scale}.yaml"))
+        own = self.scales[scale].seeds
+        found, source = (paper_seeds, file) if own is None else (own, self._file(scale))
         valid = isinstance(found, list) and found and all(type(s) is int and s >= 0 for s in found)
         if not valid:
             raise ConfigError(f"{source}: seeds: found {found!r}, expected a list of integers from 0")
@@ -143,38 +180,32 @@ class Declarations:
             raise ConfigError(f"{source}: seeds: found {repeated} more than once, expected each seed once")
         return found
 
-    def task_counts(self, scale: str, experiment: str, variant: str) -> list[int]:
-        """The numbers of tasks of a variant in an experiment, as the scale has them."""
-        return self.scales[scale].get("num_tasks") or list(self.experiments[experiment].variants[variant])
-
     def runs_of(self, scale: str, experiment: str) -> Iterator[tuple[str, int]]:
         """(variant, num_tasks) of an experiment, in the order declared; each with every seed of the scale."""
-        for variant in self.experiments[experiment].variants:
-            for num_tasks in self.task_counts(scale, experiment, variant):
-                yield variant, num_tasks
+        kept = self.scales[scale].num_tasks
+        for variant, counts in self.experiments[experiment].variants.items():
+            yield from ((variant, count) for count in counts if kept is None or count in kept)
 
     def label(self, variant: str) -> str:
-        return self._variant(variant)["label"]
+        return self.variants[variant].label
 
     def target(self, variant: str, num_tasks: int) -> str:
         """The original name of a configuration, which is also the name of its target here."""
-        return self._variant(variant).get("target", f"{variant}_{{num_tasks}}").format(num_tasks=num_tasks)
+        return (self.variants[variant].target or f"{variant}_{{num_tasks}}").format(num_tasks=num_tasks)
 
     # -- one run ------------------------------------------------------------------------------------
 
     def resolve(self, scale: str, variant: str, num_tasks: int, seed: int) -> RunConfig:
         """The checked settings of one run. Raises: ConfigError."""
-        self._variant(variant)
-        if type(num_tasks) is not int or num_tasks < 1:
-            raise ConfigError(
-                f"{self._file('experiments.yaml')}: {variant}: found {num_tasks!r} tasks, expected 1 or more"
-            )
+        self._check_scale(scale)
+        self._check_runnable(variant, self._file("variants"))
         merged = self._layers(scale, variant, num_tasks)
         for key in ("epochs", "learning_rate"):
             if merged[key].value is None:
+                declared = sorted({n for name in self._ancestry(variant) for n in self.variants[name].by_num_tasks})
                 raise ConfigError(
-                    f"{self._file('variants.yaml')}: {variant}: no {key} for {num_tasks} tasks, expected in"
-                    f" by_num_tasks, which has {self._declared_counts(variant) or 'none'}"
+                    f"{self._file('variants')}: {variant}: no {key} for {num_tasks} tasks, expected in by_num_tasks,"
+                    f" which has {declared or 'none'}"
                 )
         segments = merged["network.segments_per_unit"]
         if segments.value == ONE_PER_TASK:
@@ -184,122 +215,137 @@ class Declarations:
         return run
 
     def _layers(self, scale: str, variant: str, num_tasks: int) -> Settings:
-        merged = dict(self.defaults)
-        file = self.folder / "variants.yaml"
-        for name in self._ancestry(variant):
-            merged |= self._own_settings(self.variants[name], file, name, num_tasks)
-        reduced, file = self.scales[scale], self.folder / f"{scale}.yaml"
-        merged |= flatten(reduced.get("settings", {}), file, "settings")
-        for name in self._ancestry(variant):
-            own = reduced.get("variants", {}).get(name, {})
-            merged |= self._own_settings(own, file, f"variants.{name}", num_tasks)
+        merged, line = dict(self.defaults), self._ancestry(variant)
+        for name in line:
+            declared, file = self.variants[name], self._file("variants")
+            merged |= flatten(declared.model_extra, file, name)
+            here = declared.by_num_tasks.get(num_tasks, {})
+            merged |= flatten(here, file, f"{name}.by_num_tasks.{num_tasks}")
+        reduced, file = self.scales[scale], self._file(scale)
+        merged |= flatten(reduced.settings, file, "settings")
+        for name in line:
+            merged |= flatten(reduced.variants.get(name, {}), file, f"variants.{name}")
         return merged
-
-    def _own_settings(self, declared: Mapping, file: Path, where: str, num_tasks: int) -> Settings:
-        own = {key: value for key, value in declared.items() if key not in VARIANT_KEYS}
-        here = declared.get("by_num_tasks", {}).get(num_tasks, {})
-        return flatten(own, file, where) | flatten(here, file, f"{where}.by_num_tasks.{num_tasks}")
 
     def _ancestry(self, variant: str) -> list[str]:
         """The variant's line of parents, the eldest first."""
         line: list[str] = []
         while variant is not None:
             if variant in line:
-                raise ConfigError(
-                    f"{self._file('variants.yaml')}: {variant}.extends: found a circle {line}, expected none"
-                )
+                where = f"{self._file('variants')}: {variant}.extends"
+                raise ConfigError(f"{where}: found a circle {[*line, variant]}, expected none")
             line.append(variant)
-            variant = self.variants[variant].get("extends")
+            variant = self.variants[variant].extends
         return line[::-1]
-
-    def _declared_counts(self, variant: str) -> list[int]:
-        return sorted({n for name in self._ancestry(variant) for n in self.variants[name].get("by_num_tasks", {})})
 
     # -- checks of the files as they stand ------------------------------------------------------------
 
+    def _read(self, name: str) -> dict[str, Any]:
+        return read_yaml(self.folder / f"{name}.yaml")
+
     def _file(self, name: str) -> str:
-        return display(self.folder / name)
+        return display(self.folder / f"{name}.yaml")
 
-    def _variant(self, name: str, used_in: str = "") -> Mapping:
-        runnable = [key for key, declared in self.variants.items() if not declared.get("abstract")]
+    def _check_scale(self, scale: str) -> None:
+        if scale not in self.scales:
+            raise ConfigError(f"scale: found {scale!r}, expected {one_of(scale, self.scales)}")
+
+    def _check_runnable(self, name: str, where: str) -> None:
+        runnable = [key for key, declared in self.variants.items() if not declared.abstract]
         if name not in runnable:
-            where = used_in or self._file("variants.yaml")
             raise ConfigError(f"{where}: found variant {name!r}, expected {one_of(name, runnable)}")
-        return self.variants[name]
 
-    def _check_keys(self) -> None:
-        """Every key of variants.yaml and of the scales' files is one that a run has."""
-        self._check_variants(self.variants, self.folder / "variants.yaml", "")
+    def _check_names(self) -> None:
+        """Parents, labels and targets of variants; the variants that experiments and scales name."""
+        file = self._file("variants")
         for name, declared in self.variants.items():
-            parent = declared.get("extends")
+            parent = declared.extends
             if parent is not None and parent not in self.variants:
-                where = f"{self._file('variants.yaml')}: {name}.extends"
-                raise ConfigError(f"{where}: found {parent!r}, expected {one_of(parent, self.variants)}")
+                raise ConfigError(f"{file}: {name}.extends: found {parent!r}, expected {one_of(parent, self.variants)}")
+            if not declared.label and not declared.abstract:
+                raise ConfigError(f"{file}: {name}.label: found nothing, expected its name in figures")
+            if declared.target.replace("{num_tasks}", "").count("{"):
+                raise ConfigError(
+                    f"{file}: {name}.target: found {declared.target!r}, expected only {{num_tasks}} in it"
+                )
+        for experiment, declared in self.experiments.items():
+            for name in declared.variants:
+                self._check_runnable(name, f"{self._file('experiments')}: {experiment}.variants")
         for scale, reduced in self.scales.items():
-            file = self.folder / f"{scale}.yaml"
-            known = ("seeds", "num_tasks", "settings", "variants")
-            for key in reduced:
-                if key not in known:
-                    raise ConfigError(f"{display(file)}: {key}: unknown key, expected {one_of(key, known)}")
-            check_counts(reduced.get("num_tasks"), display(file), "num_tasks")
-            self._check_settings(reduced.get("settings", {}), file, "settings")
-            for name in reduced.get("variants", {}):
+            for name in reduced.variants:
                 if name not in self.variants:
-                    raise ConfigError(
-                        f"{display(file)}: variants: found {name!r}, expected {one_of(name, self.variants)}"
-                    )
-            self._check_variants(reduced.get("variants", {}), file, "variants.")
+                    where = f"{self._file(scale)}: variants"
+                    raise ConfigError(f"{where}: found {name!r}, expected {one_of(name, self.variants)}")
+            for experiment in self.experiments:
+                if not any(self.runs_of(scale, experiment)):
+                    where = f"{self._file(scale)}: num_tasks"
+                    raise ConfigError(f"{where}: found {reduced.num_tasks}, expected one that {experiment} has")
 
-    def _check_variants(self, variants: Mapping, file: Path, prefix: str) -> None:
-        for name, declared in variants.items():
-            if not isinstance(declared, Mapping):
-                raise ConfigError(f"{display(file)}: {prefix}{name}: found {declared!r}, expected settings")
-            own = {key: value for key, value in declared.items() if key not in VARIANT_KEYS}
-            self._check_settings(own, file, f"{prefix}{name}")
-            by_num_tasks = declared.get("by_num_tasks", {})
-            check_counts(list(by_num_tasks), display(file), f"{prefix}{name}.by_num_tasks")
-            for num_tasks, settings in by_num_tasks.items():
-                self._check_settings(settings, file, f"{prefix}{name}.by_num_tasks.{num_tasks}")
-
-    def _check_settings(self, settings: Any, file: Path, where: str) -> None:
-        if not isinstance(settings, Mapping):
-            raise ConfigError(f"{display(file)}: {where}: found {settings!r}, expected settings")
-        for key, setting in flatten(settings, file, where).items():
-            if key not in self.defaults:
-                known = [*self.defaults, *VARIANT_KEYS]
-                raise ConfigError(f"{setting.file}: {setting.where}: unknown key, expected {one_of(key, known)}")
-
-    def _experiment(self, name: str) -> Experiment:
-        file = self._file("experiments.yaml")
-        declared = read_yaml(self.folder / "experiments.yaml")[name]
-        known = ("title", "variants", "quoted")
-        for key in declared:
-            if key not in known:
-                raise ConfigError(f"{file}: {name}.{key}: unknown key, expected {one_of(key, known)}")
-        for variant, counts in declared["variants"].items():
-            self._variant(variant, f"{file}: {name}.variants")
-            check_counts(counts, file, f"{name}.variants.{variant}")
-        return Experiment(name, declared["title"], declared["variants"], declared.get("quoted", []))
+    def _check_settings(self) -> None:
+        """Every key of a variant or a scale is one that a run has, whether or not a run is declared with it."""
+        file = self._file("variants")
+        for name, declared in self.variants.items():
+            check_known(flatten(declared.model_extra, file, name), [*self.defaults, *VariantDeclaration.model_fields])
+            for num_tasks, settings in declared.by_num_tasks.items():
+                check_known(flatten(settings, file, f"{name}.by_num_tasks.{num_tasks}"), self.defaults)
+        for scale, reduced in self.scales.items():
+            for where, settings in {"settings": reduced.settings, **reduced.variants}.items():
+                where = where if where == "settings" else f"variants.{where}"
+                check_known(flatten(settings, self._file(scale), where), self.defaults)
 
 
-def flatten(tree: Mapping, file: Path, where: str = "", key: str = "") -> Settings:
-    """Nested settings as {dotted key: Setting}; sections are recognised by their names."""
+def typed(model: type[Section], tree: Any, file: str, where: str = "") -> Any:
+    """The typed form of what a file says. Raises: ConfigError for the first fault."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        keys = [str(part) for part in fault["loc"] if part != "[key]" and not isinstance(part, int)]
+        place = ".".join([where, *keys] if where else keys) or "file"
+        raise ConfigError(f"{file}: {place}: {found_and_expected(fault, model)}") from None
+
+
+def found_and_expected(fault: Mapping[str, Any], model: type[Section]) -> str:
+    """The second half of a line: what was found, and what was expected."""
+    found = fault["input"]
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key, expected {one_of(fault['loc'][-1], model.model_fields)}"
+    if fault["type"] == "missing":
+        return "found nothing, expected a value"
+    expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
+    numeric = isinstance(found, str) and is_number(found)
+    hint = "; YAML reads 5e-4 as text, write 5.0e-4" if numeric and "number" in expected else ""
+    return f"found {found!r}, expected {expected}{hint}"
+
+
+def run_keys() -> Iterator[tuple[str, str]]:
+    """(section, key) of every setting; the section is empty at the top. Identity is not a setting."""
+    for name, field in RunConfig.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from ((name, key) for key in field.annotation.model_fields)
+        elif name not in ("variant", "num_tasks", "seed"):
+            yield "", name
+
+
+def check_known(settings: Settings, known: Iterable[str]) -> None:
+    for key, setting in settings.items():
+        if key not in known:
+            raise ConfigError(f"{setting.file}: {setting.where}: unknown key, expected {one_of(key, list(known))}")
+
+
+def flatten(tree: Mapping, file: str, where: str = "") -> Settings:
+    """Nested settings as {dotted key: Setting}; a section is recognised by its name. Raises: ConfigError."""
+    sections = {section for section, _ in run_keys()}
     flat: Settings = {}
     for name, value in tree.items():
-        dotted = f"{key}.{name}" if key else str(name)
         place = f"{where}.{name}" if where else str(name)
-        if not key and issubclass(section_of(dotted), Section):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{display(file)}: {place}: found {value!r}, expected a section of settings")
-            flat |= flatten(value, file, place, dotted)
+        if name not in sections:
+            flat[str(name)] = Setting(value, file, place)
+        elif isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": Setting(inner, file, f"{place}.{key}") for key, inner in value.items()}
         else:
-            flat[dotted] = Setting(value, display(file), place)
+            raise ConfigError(f"{file}: {place}: found {value!r}, expected a section of settings")
     return flat
-
-
-def section_of(name: str) -> type:
-    field = RunConfig.model_fields.get(name)
-    return field.annotation if field and isinstance(field.annotation, type) else object
 
 
 def validate(merged: Settings, **identity: Any) -> RunConfig:
@@ -313,17 +359,11 @@ def validate(merged: Settings, **identity: Any) -> RunConfig:
     except ValidationError as error:
         fault = error.errors()[0]
         path = [str(part) for part in fault["loc"]]
-        dotted = next((d for n in (2, 1) if (d := ".".join(path[:n])) in merged), None)
-        setting = merged[dotted] if dotted else Setting(fault["input"], "command line", ".".join(path))
-        hint = (
-            "; YAML reads 5e-4 as text, write 5.0e-4"
-            if isinstance(fault["input"], str) and is_number(fault["input"])
-            else ""
-        )
-        expected = fault["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-        raise ConfigError(
-            f"{setting.file}: {setting.where}: found {fault['input']!r}, expected {expected}{hint}"
-        ) from None
+        dotted = next((".".join(path[:n]) for n in (2, 1) if ".".join(path[:n]) in merged), None)
+        if dotted is None:  # missing from defaults.yaml, or part of the run's identity
+            raise ConfigError(f"{'.'.join(path)}: {found_and_expected(fault, RunConfig)}") from None
+        setting = merged[dotted]
+        raise ConfigError(f"{setting.file}: {setting.where}: {found_and_expected(fault, RunConfig)}") from None
 
 
 def check_consistency(run: RunConfig, merged: Settings) -> None:
@@ -368,6 +408,8 @@ def _read_yaml(path: Path, version: int) -> Mapping[str, Any]:
         tree = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
     except OSError as error:
         raise ConfigError(f"{display(path)}: {error.strerror}, expected a YAML file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{display(path)}: found bytes that are not UTF-8, expected YAML text") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""

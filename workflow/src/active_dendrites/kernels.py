@@ -83,32 +83,50 @@ def count_from(x, threshold):
 
 
 @compiled
-def activate(first, last, y, gates, context_of, units, k, count, index, value):
-    """Gate and select: the winners (k > 0) or the positive units (k = 0) of samples first to last.
+def select_winners(first, last, y, gates, context_of, units, k, count, index, value):
+    """Gate, then list each sample's winners, for samples first to last: count (B,), index and value (B, units).
 
-    gates: (contexts, T, L); context_of: the context of each sample. Writes count (B,), index and value (B, units).
+    gates: (contexts, T, L); context_of: the context of each sample. Ties at the threshold all win.
     """
     lanes = y.shape[2]
     h, left = np.empty(units, y.dtype), np.empty(units, y.dtype)
-    zero = y.dtype.type(0)
     for b in range(first, last):
         gate = gates[context_of[b]]
         for tile in range(y.shape[0]):
             for u in range(tile * lanes, min(units, (tile + 1) * lanes)):
                 h[u] = y[tile, b, u - tile * lanes] * gate[tile, u - tile * lanes]
+        threshold = kth_largest(h, k, left)
         n = 0
-        if k > 0:
-            threshold = kth_largest(h, k, left)
-            for u in range(units):
-                if h[u] >= threshold:
-                    index[b, n], value[b, n] = u, h[u]
-                    n += 1
-        else:
-            for u in range(units):
-                if h[u] > zero:
-                    index[b, n], value[b, n] = u, h[u]
-                    n += 1
+        for u in range(units):
+            if h[u] >= threshold:
+                index[b, n], value[b, n] = u, h[u]
+                n += 1
         count[b] = n
+
+
+@compiled
+def rectify(first, last, y, gates, context_of, x):
+    """Gate, then ReLU, for samples first to last; x: (B, units)."""
+    lanes = y.shape[2]
+    zero = y.dtype.type(0)
+    for b in range(first, last):
+        gate = gates[context_of[b]]
+        for tile in range(y.shape[0]):
+            offset = tile * lanes
+            for u in range(min(lanes, x.shape[1] - offset)):
+                x[b, offset + u] = max(y[tile, b, u] * gate[tile, u], zero)
+
+
+@compiled
+def pass_rectified(first, last, upstream, x, gate, dx):
+    """Where x is positive, the gradient (B, units) times the gate; zero elsewhere. dx: (T, B, L)."""
+    lanes = dx.shape[2]
+    zero = dx.dtype.type(0)
+    for b in range(first, last):
+        for tile in range(dx.shape[0]):
+            offset = tile * lanes
+            for u in range(min(lanes, x.shape[1] - offset)):
+                dx[tile, b, u] = upstream[b, offset + u] * gate[tile, u] if x[b, offset + u] > zero else zero
 
 
 @compiled
@@ -138,6 +156,19 @@ def transpose(start, index, value, column_start, sample, column_value):
             to = place[index[i]]
             sample[to], column_value[to] = b, value[i]
             place[index[i]] += 1
+
+
+@compiled
+def list_pixels(images, start, pixel, byte):
+    """The pixels of each image, (N, P) bytes, that are not black, one image after the other."""
+    n = 0
+    for image in range(images.shape[0]):
+        start[image] = n
+        for p in range(images.shape[1]):
+            if images[image, p]:
+                pixel[n], byte[n] = p, images[image, p]
+                n += 1
+    start[images.shape[0]] = n
 
 
 @compiled
@@ -188,24 +219,36 @@ def count_correct(logits, labels, classes):
 def backpropagate(first, last, weight, dy, start, index, gate, dx):
     """Gradient at the inputs that were not zero, gated: dx[tile', b, lane'] for samples first to last.
 
-    Inputs that were zero pass none, so only the rows of the non-zero ones are read. dx must be zero before.
-    gate: (T', L') of the layer below, the same for the whole batch.
+    Inputs that were zero pass none, so only the rows of the non-zero ones are read, and of those, where few units
+    of the tile won, only their lanes. dx must be zero before. gate: (T', L') of the layer below, one for the batch.
     """
     lanes, lanes_below = weight.shape[2], dx.shape[2]
+    won, upstream = np.empty(lanes, np.int32), np.empty(lanes, dy.dtype)
+    zero = dy.dtype.type(0)
+    gradient = np.zeros(start[last] - start[first], dy.dtype)
     for tile in range(weight.shape[0]):
         w = weight[tile]
         for b in range(first, last):
             d = dy[tile, b]
+            n = 0
+            for u in range(lanes):
+                if d[u] != zero:
+                    won[n], upstream[n] = u, d[u]
+                    n += 1
             for i in range(start[b], start[b + 1]):
                 row = w[index[i]]
-                total = d[0] * row[0]
-                for u in range(1, lanes):
-                    total += d[u] * row[u]
-                dx[index[i] // lanes_below, b, index[i] % lanes_below] += total
+                total = zero
+                if n * 8 <= lanes:
+                    for u in range(n):
+                        total += upstream[u] * row[won[u]]
+                else:
+                    for u in range(lanes):
+                        total += d[u] * row[u]
+                gradient[i - start[first]] += total
     for b in range(first, last):
         for i in range(start[b], start[b + 1]):
             tile, u = index[i] // lanes_below, index[i] % lanes_below
-            dx[tile, b, u] *= gate[tile, u]
+            dx[tile, b, u] = gradient[i - start[first]] * gate[tile, u]
 
 
 @compiled
@@ -257,12 +300,13 @@ def adam_constants(learning_rate: float, betas: list[float], epsilon: float, ste
 
 
 @compiled
-def update(first, last, theta, m, v, mask, dy, black, bias_gradient, start, sample, value, a, s, si, base):
+def update(first, last, theta, m, v, mask, dy, black, bias_gradient, start, sample, value, gradient, a, s, si, base):
     """Gradient, Adam, mask and consolidation of one layer in one pass over memory, for tiles first to last.
 
     theta[tile, j] are the weights from input j; the last row, theta[tile, I], is the bias. The gradient of row j is
     the sum over the samples in which input j is not zero of value * dy[tile, b], plus black * bias_gradient, since
-    pixels enter as their difference from black. It never leaves the cache.
+    pixels enter as their difference from black. It never leaves the cache. Where a matrix product has made it
+    already, it is `gradient`, (T, I, L), and the lists are empty; else `gradient` is (0, ...).
     si: (path, importance, anchor), (3, T, I + 1, L), or (0, ...) without consolidation.
     base[tile] becomes what the next forward pass starts from: the bias plus black times the sum of the other rows.
     """
@@ -275,6 +319,8 @@ def update(first, last, theta, m, v, mask, dy, black, bias_gradient, start, samp
             row = theta[tile, j]
             if j == bias:
                 g[:] = bias_gradient[tile]
+            elif gradient.shape[0]:
+                g[:] = gradient[tile, j]
             else:
                 for u in range(lanes):
                     g[u] = black * bias_gradient[tile, u]

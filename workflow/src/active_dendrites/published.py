@@ -45,10 +45,10 @@ def read_published(declarations: Declarations) -> Published:
         if not isinstance(curve, Mapping) or set(curve) != {"label", "accuracy"}:
             raise ConfigError(f"{file}: {where}: found {curve!r}, expected a label and accuracies")
         labels[name], accuracy[name] = curve["label"], read_curve(curve["accuracy"], file, where)
-    for experiment in declarations.experiments.values():
-        for name in experiment.quoted:
+    for experiment, declared in declarations.experiments.items():
+        for name in declared.quoted:
             if name not in labels:
-                where = f"{display(declarations.folder / 'experiments.yaml')}: {experiment.name}.{QUOTED}"
+                where = f"{display(declarations.folder / 'experiments.yaml')}: {experiment}.{QUOTED}"
                 raise ConfigError(f"{where}: found {name!r}, expected {one_of(name, labels)} of {file}")
     return Published(accuracy, labels)
 

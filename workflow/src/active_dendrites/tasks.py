@@ -51,7 +51,8 @@ class PermutedTasks:
         self.permutations = task_permutations(
             num_tasks, self.num_pixels, data.permutation_seed, data.first_task_identity
         ).to(device)
-        self._mean_image = self.normalise(self.train_bytes.sum(0, dtype=torch.float64) / len(self.train_bytes))
+        parts = (part.float().sum(0).double() for part in self.train_bytes.split(1000))  # exact: less than 2^24
+        self._mean_image = self.normalise(sum(parts) / len(self.train_bytes))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Bytes 0..255 to zero mean and unit variance over MNIST's training pixels. Source: method 1."""

@@ -1,0 +1,42 @@
+# The paper "Going Beyond the Point Neuron", rebuilt: config -> data -> runs -> tables -> figures -> report.
+
+import shlex
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+# The library, for the rules and for their jobs: nothing to install, on a cluster either.
+LIBRARY = f"{workflow.basedir}/workflow/src"
+sys.path.insert(0, LIBRARY)
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(LIBRARY)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
+
+
+include: "workflow/rules/settings.smk"
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+# The paper at full scale: every run, table and figure, and the report.
+rule all:
+    default_target: True
+    input:
+        scale_results("paper"),
+
+
+# The same at reduced scale, in minutes on a laptop.
+rule quick:
+    input:
+        scale_results("quick"),

@@ -1,0 +1,159 @@
+"""A small copy of the project: real rules, scripts and library; tiny settings, made-up images."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+import numpy as np
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# Draws something from the table with nothing that takes long to import.
+NOTEBOOK = {
+    "parameters": "table = figure_svg = figure_png = None",
+    "draw": """\
+import csv
+from matplotlib.figure import Figure
+
+with open(table) as file:
+    rows = [row for row in csv.DictReader(file) if row["accuracy"]]
+figure = Figure()
+figure.subplots().plot([float(row["accuracy"]) for row in rows])
+figure.savefig(figure_svg)
+figure.savefig(figure_png)
+""",
+}
+
+
+class Job(NamedTuple):
+    rule: str
+    wildcards: dict[str, str]
+
+
+class Project:
+    """A copy of the project in a folder of its own, whose name has a blank and an accent."""
+
+    def __init__(self, parent: Path) -> None:
+        self.root = parent / "projet à part"
+        self.root.mkdir()
+        for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+            source = REPOSITORY / name
+            if source.is_dir():  # times and __pycache__ too: compiled kernels stay good
+                shutil.copytree(source, self.root / name)
+            else:
+                shutil.copy(source, self.root / name)
+
+    def path(self, name: str) -> Path:
+        return self.root / name
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        # No bytecode: an edit within the second that keeps a file's length would go unnoticed.
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("PYTHONPATH", None)  # the copy's library, not the repository's
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
+
+    def plan(self, *arguments: str) -> list[Job]:
+        """The jobs of a dry run."""
+        done = self.snakemake(*arguments, "--dry-run")
+        assert done.returncode == 0, done.stdout + done.stderr
+        jobs = []
+        for rule, body in re.findall(r"^(?:local)?rule ([^\s:]+):\n((?: .*\n)*)", done.stdout, re.MULTILINE):
+            found = re.search("^    wildcards: (.+)$", body, re.MULTILINE)
+            pairs = [pair.split("=") for pair in found[1].split(", ")] if found else []
+            jobs.append(Job(rule, dict(pairs)))
+        return jobs
+
+    def write_yaml(self, name: str, content: Any) -> None:
+        self.path(name).write_text(yaml.safe_dump(content, sort_keys=False))
+
+    @contextmanager
+    def edited(self, name: str, change: Callable[[str], str]) -> Iterator[None]:
+        """A file with other text, for a while."""
+        path = self.path(name)
+        text = path.read_text()
+        assert change(text) != text, f"{name}: nothing was changed"
+        path.write_text(change(text))
+        try:
+            yield
+        finally:
+            path.write_text(text)
+
+    def edited_yaml(self, name: str, change: Callable[[dict], Any]):
+        """A YAML file with other content, for a while; `change` works in place."""
+
+        def rewrite(text: str) -> str:
+            content = yaml.safe_load(text)
+            change(content)
+            return yaml.safe_dump(content, sort_keys=False)
+
+        return self.edited(name, rewrite)
+
+
+def write_images(folder: Path) -> dict[str, str]:
+    """The four files of MNIST, of full shape: noise in two columns for digits; returns their sums."""
+    folder.mkdir()
+    noise, sums = np.random.default_rng(1), {}
+    for name, count in (("train", 60_000), ("t10k", 10_000)):
+        images = np.zeros((count, 28, 28), dtype=np.uint8)
+        images[:, :, 13:15] = noise.integers(256, size=(count, 28, 2))
+        labels = noise.integers(10, size=count, dtype=np.uint8)
+        for kind, content in ((f"{name}-images-idx3-ubyte", images), (f"{name}-labels-idx1-ubyte", labels)):
+            header = bytes([0, 0, 8, content.ndim]) + np.array(content.shape, dtype=">u4").tobytes()
+            (folder / kind).write_bytes(header + content.tobytes())
+            sums[kind] = hashlib.sha256(header + content.tobytes()).hexdigest()
+    return sums
+
+
+def write_notebook(path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}) for tag, source in NOTEBOOK.items()]
+    path.parent.mkdir(exist_ok=True)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+
+
+def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
+    """Two experiments of two variants, two tasks, two seeds; networks that train in a second."""
+    project.write_yaml(
+        "config/config.yaml",
+        {
+            "results": "results",
+            "device": "cpu",
+            "seeds": [1, 2],
+            "mnist": {"folder": str(images), "sha256": sums},
+        },
+    )
+    project.write_yaml(
+        "config/quick.yaml",
+        {
+            "seeds": [1, 2],
+            "num_tasks": [2],
+            "settings": {"epochs": 1, "batch_size": 6000, "network": {"hidden_units": [16, 16]}},
+        },
+    )
+    counts = [2, 5]
+    project.write_yaml(
+        "config/experiments.yaml",
+        {
+            "comparison": {
+                "title": "A comparison",
+                "variants": {"prototype": counts, "sparse_representations_only": counts},
+                "quoted": ["si"],
+            },
+            "ablation": {
+                "title": "An ablation",
+                "variants": {"sparse_representations_only": counts},
+            },
+        },
+    )
+    for experiment in ("comparison", "ablation"):
+        write_notebook(project.path(f"workflow/notebooks/{experiment}.ipynb"))

@@ -1,0 +1,277 @@
+"""Mistakes in the settings: each is refused at the start, in one line, and nothing is trained."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from project import REPOSITORY, Project
+
+from active_dendrites.config import ConfigError, Declarations
+from active_dendrites.published import read_published
+
+FILES = ("defaults", "variants", "experiments", "published", "quick")
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, Any]:
+    """The project's own settings by file; of quick only what cannot be at fault."""
+    read = {name: yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text()) for name in FILES}
+    return read | {"quick": {"seeds": [1, 2], "settings": {"epochs": 1}}}
+
+
+def declare(folder: Path) -> None:
+    """Everything that the workflow checks of a config folder when it starts."""
+    declarations = Declarations(folder)
+    read_published(declarations)
+    for scale in declarations.scales:
+        seeds = declarations.seeds(scale, [1, 2])
+        for experiment in declarations.experiments:
+            for variant, num_tasks in declarations.runs_of(scale, experiment):
+                declarations.resolve(scale, variant, num_tasks, seeds[0])
+
+
+def write(folder: Path, settings: dict[str, Any]) -> Path:
+    folder.mkdir()
+    for name, content in settings.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return folder
+
+
+def with_value(settings: dict[str, Any], where: str, value: Any) -> dict[str, Any]:
+    """A copy with another value at file/key/key."""
+    changed = copy.deepcopy(settings)
+    *sections, key = [int(part) if part.isdigit() else part for part in where.split("/")]
+    place = changed
+    for section in sections:
+        place = place[section]
+    place[key] = value
+    return changed
+
+
+# Where it is written, the value, then the line: file and key, what was found, what was expected.
+FAULTS = {
+    "unknown key": (
+        *("variants/prototype/network/winner_densty", 0.1),
+        *("config/variants.yaml: prototype.network.winner_densty", "unknown key", "'network.winner_density'"),
+    ),
+    "unknown key of a variant": (
+        *("variants/prototype/extend", "kwinner_mlp"),
+        *("config/variants.yaml: prototype.extend", "unknown key", "'extends'"),
+    ),
+    "unknown key of the scale": (
+        *("quick/sedes", [1]),
+        *("config/quick.yaml: sedes", "unknown key", "'seeds'"),
+    ),
+    "unknown setting of the scale": (
+        *("quick/settings/epoch", 1),
+        *("config/quick.yaml: settings.epoch", "unknown key", "'epochs'"),
+    ),
+    "unknown key of an experiment": (
+        *("experiments/ablation/titel", "x"),
+        *("config/experiments.yaml: ablation.titel", "unknown key", "'title'"),
+    ),
+    "misspelt variant": (
+        *("experiments/ablation/variants/protoype", [2]),
+        *("config/experiments.yaml: ablation.variants", "'protoype'", "'prototype'"),
+    ),
+    "misspelt parent": (
+        *("variants/si_prototype/extends", "protoype"),
+        *("config/variants.yaml: si_prototype.extends", "'protoype'", "'prototype'"),
+    ),
+    "misspelt curve": (
+        *("experiments/comparison/quoted", ["sii"]),
+        *("config/experiments.yaml: comparison.quoted", "'sii'", "'si'"),
+    ),
+    "misspelt published variant": (
+        *("published/protoype", {2: 90.0}),
+        *("config/published.yaml", "'protoype'", "'prototype'"),
+    ),
+    "published value": (
+        *("published/prototype/2", 974.7),
+        *("config/published.yaml: prototype.2", "974.7", "0 to 100"),
+    ),
+    "text for a list": (
+        *("variants/prototype/network/hidden_units", "many"),
+        *("config/variants.yaml: prototype.network.hidden_units", "'many'", "list"),
+    ),
+    "fraction for a count": (
+        *("defaults/batch_size", 25.6),
+        *("config/defaults.yaml: batch_size", "25.6", "integer"),
+    ),
+    "truth for a count": (
+        *("defaults/batch_size", True),
+        *("config/defaults.yaml: batch_size", "True", "integer"),
+    ),
+    "no mechanism of that name": (
+        *("variants/prototype/context/kind", "task_protoype"),
+        *("config/variants.yaml: prototype.context.kind", "'task_protoype'", "'task_prototype'"),
+    ),
+    "5e-4 is text": (
+        *("variants/prototype/by_num_tasks/10/learning_rate", "5e-4"),
+        *("config/variants.yaml: prototype.by_num_tasks.10.learning_rate", "'5e-4'", "write 5.0e-4"),
+    ),
+    "nothing to gate": (
+        *("variants/prototype/network/segments_per_unit", 0),
+        *("config/variants.yaml: prototype.network.segments_per_unit", "0", "1 or more"),
+    ),
+    **{
+        f"winner density {density}": (
+            *("variants/kwinner_mlp/network/winner_density", density),
+            *("config/variants.yaml: kwinner_mlp.network.winner_density", repr(density), expected),
+        )
+        for density, expected in ((0.0, "greater than 0"), (1.0, "less than 1"), (1.5, "less than 1"))
+    },
+    "more classes than the head": (
+        *("defaults/data/num_classes", 11),
+        *("config/defaults.yaml: data.num_classes", "11", "at most network.output_units, which is 10"),
+    ),
+    "repeated seeds": (
+        *("quick/seeds", [1, 2, 1]),
+        *("config/quick.yaml: seeds", "[1] more than once", "each seed once"),
+    ),
+    "seeds as text": (
+        *("quick/seeds", ["1"]),
+        *("config/quick.yaml: seeds", "['1']", "integers"),
+    ),
+    "no task": (
+        *("experiments/ablation/variants/prototype", [0, 2]),
+        *("config/experiments.yaml: ablation.variants.prototype", "found 0", "greater than or equal to 1"),
+    ),
+    "no task at the scale": (
+        *("quick/num_tasks", [0]),
+        *("config/quick.yaml: num_tasks", "found 0", "greater than or equal to 1"),
+    ),
+    "no experiment at the scale": (
+        *("quick/num_tasks", [3]),
+        *("config/quick.yaml: num_tasks", "[3]", "comparison"),
+    ),
+    "no label": (
+        *("variants/prototype/label", ""),
+        *("config/variants.yaml: prototype.label", "nothing", "figures"),
+    ),
+    "unknown place in a target": (
+        *("variants/prototype/target", "prototype_{tasks}"),
+        *("config/variants.yaml: prototype.target", "prototype_{tasks}", "{num_tasks}"),
+    ),
+    "experiment without variants": (
+        *("experiments/ablation", {"title": "Nothing"}),
+        *("config/experiments.yaml: ablation.variants", "nothing", "a value"),
+    ),
+    "experiment as a list": (
+        *("experiments/ablation", ["prototype"]),
+        *("config/experiments.yaml: ablation", "['prototype']", "dictionary"),
+    ),
+    "counts as a list": (
+        *("variants/prototype/by_num_tasks", [2, 5]),
+        *("config/variants.yaml: prototype.by_num_tasks", "[2, 5]", "dictionary"),
+    ),
+    "unknown default": (
+        *("defaults/momentum", 0.9),
+        *("config/defaults.yaml: momentum", "unknown key", "one of"),
+    ),
+    "no epochs for a number of tasks": (
+        *("experiments/ablation/variants/prototype", [3]),
+        *("config/variants.yaml: prototype", "no epochs for 3 tasks", "by_num_tasks"),
+    ),
+}
+
+
+def test_the_settings_themselves_are_accepted(settings: dict[str, Any], tmp_path: Path) -> None:
+    declare(write(tmp_path / "config", settings))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_mistake_is_one_line(settings: dict[str, Any], tmp_path: Path, fault: str) -> None:
+    where, value, place, found, expected = FAULTS[fault]
+    folder = write(tmp_path / "config", with_value(settings, where, value))
+    with pytest.raises(ConfigError) as raised:
+        declare(folder)
+    check_line(str(raised.value), place, found, expected)
+
+
+def check_line(line: str, place: str, found: str, expected: str) -> None:
+    assert line.startswith(f"{place}: "), line
+    before, _, after = line.removeprefix(place).partition("expected ")
+    assert found in before, line
+    assert expected in after, line
+    assert "\n" not in line
+
+
+def test_a_key_written_twice_is_one_line(settings: dict[str, Any], tmp_path: Path) -> None:
+    folder = write(tmp_path / "config", settings)
+    with (folder / "variants.yaml").open("a") as file:
+        file.write("prototype: {label: Another}\n")
+    with pytest.raises(ConfigError) as raised:
+        declare(folder)
+    check_line(str(raised.value), "config/variants.yaml", "key 'prototype' twice", "YAML")
+
+
+# The same through Snakemake, and what only it sees: config.yaml and the command line.
+STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
+    "winner density": (
+        "config/variants.yaml",
+        lambda text: text.replace("winner_density: 0.05", "winner_density: 1.5"),
+        [],
+        "config/variants.yaml: kwinner_mlp.network.winner_density: found 1.5, expected less than 1",
+    ),
+    "unknown key": (
+        "config/config.yaml",
+        lambda text: text + "devcie: cpu\n",
+        [],
+        "config/config.yaml: devcie: unknown key, expected 'device'",
+    ),
+    "key twice": (
+        "config/config.yaml",
+        lambda text: text + "device: cpu\n",
+        [],
+        "config/config.yaml: line 13 found key 'device' twice, expected YAML",
+    ),
+    "repeated seeds": (
+        "config/config.yaml",
+        lambda text: text.replace("seeds:\n", "seeds:\n- 2\n"),
+        [],
+        "config/config.yaml: seeds: found [2] more than once, expected each seed once",
+    ),
+    "sum": (
+        "config/config.yaml",
+        lambda text: text.replace("t10k-labels-idx1-ubyte: ", "t10k-labels-idx1-ubyte: zz"),
+        [],
+        "config/config.yaml: mnist.sha256.t10k-labels-idx1-ubyte: found ",
+    ),
+    "command line": (
+        "Snakefile",
+        lambda text: text + "\n",
+        ["--config", "device=gpu"],
+        "--config: device: found 'gpu', expected 'auto', 'cpu' or 'cuda'",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def project(make_project: Callable[[], Project]) -> Project:
+    return make_project()
+
+
+@pytest.mark.parametrize("fault", STARTS)
+def test_the_workflow_does_not_start(project: Project, fault: str) -> None:
+    name, change, arguments, line = STARTS[fault]
+    with project.edited(name, change):
+        done = project.snakemake("quick", "--cores", "1", *arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    # Snakemake itself says which profile and settings it reads.
+    said = [text for text in done.stderr.splitlines() if not text.startswith(("Using workflow", "Config file"))]
+    assert len(said) == 1, done.stderr
+    assert said[0].startswith(line)
+    assert not project.path("results").exists()
+
+
+def test_a_run_that_nobody_declares_is_one_line(project: Project) -> None:
+    done = project.snakemake("results/paper/runs/prototype/tasks-7/seed-1/accuracy.csv", "--cores", "1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("config/variants.yaml: prototype: no epochs for 7 tasks")
+    assert "Traceback" not in done.stderr
+    assert not project.path("results").exists()

@@ -1,0 +1,202 @@
+"""After a finished run: what an edit makes again, and what it leaves alone."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from project import Job, Project
+
+VARIANTS = {"prototype", "sparse_representations_only"}
+EXPERIMENTS = {"comparison", "ablation"}
+
+
+def git(project: Project, *arguments: str) -> None:
+    identity = ["-c", "user.name=A Tester", "-c", "user.email=tester@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=project.root, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def finished(make_project: Callable[[], Project]) -> Project:
+    """A tiny project, committed, whose quick scale was really run."""
+    project = make_project()
+    git(project, "init")
+    git(project, "add", "Snakefile", "workflow", "config")
+    git(project, "commit", "--message", "first")
+    done = project.snakemake("quick", "--cores", "2", "--resources", "gpu=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # No GPU is used here, so that one GPU must not mean one training at a time.
+    assert "Execute 2 jobs..." in done.stderr.split("localrule train:")[0].splitlines()[-3:], done.stderr
+    return project
+
+
+def trained(jobs: list[Job]) -> set[tuple[str, int]]:
+    """(variant, seed) of the planned trainings."""
+    return {(job.wildcards["variant"], int(job.wildcards["seed"])) for job in jobs if job.rule == "train"}
+
+
+def made(jobs: list[Job], rule: str) -> set[str]:
+    """The experiments for which a rule is planned."""
+    return {job.wildcards["experiment"] for job in jobs if job.rule == rule}
+
+
+def test_everything_is_made(finished: Project) -> None:
+    quick = finished.path("results/quick")
+    names = ["report.html"]
+    for experiment in EXPERIMENTS:
+        names += [f"tables/{experiment}.csv", f"notebooks/{experiment}.ipynb"]
+        names += [f"figures/{experiment}.svg", f"figures/{experiment}.png"]
+    for variant in VARIANTS:
+        for seed in (1, 2):
+            run = f"runs/{variant}/tasks-2/seed-{seed}"
+            names += [f"{run}/accuracy.csv", f"{run}/record.json", f"{run}/train.log"]
+    assert not [name for name in names if not (quick / name).is_file() or not (quick / name).stat().st_size]
+    assert not finished.path("results/paper").exists()
+    record = json.loads((quick / "runs/prototype/tasks-2/seed-1/record.json").read_text())
+    assert record["threads"] == 1
+    assert record["commit"] is not None
+
+
+def test_report_shows_each_figure_with_its_caption(finished: Project) -> None:
+    report = finished.path("results/quick/report.html").read_text()
+    for experiment, title in (("comparison", "A comparison"), ("ablation", "An ablation")):
+        assert f"{experiment}.svg" in report
+        assert f"{experiment}.png" in report
+        assert title in report
+    assert "mean over 2 seeds (1, 2)" in report
+    assert "95 % t-interval" in report
+    assert "Reduced scale (quick)" in report
+
+
+def test_nothing_is_left_to_do(finished: Project) -> None:
+    assert finished.plan("quick") == []
+
+
+def test_learning_rate_retrains_its_variant_alone(finished: Project) -> None:
+    def change(variants: dict) -> None:
+        variants["prototype"]["by_num_tasks"][2]["learning_rate"] = 0.02
+
+    with finished.edited_yaml("config/variants.yaml", change):
+        jobs = finished.plan("quick")
+    assert trained(jobs) == {("prototype", 1), ("prototype", 2)}
+    assert made(jobs, "aggregate") == {"comparison"}
+
+
+def test_learning_rate_for_other_task_counts_changes_nothing(finished: Project) -> None:
+    def change(variants: dict) -> None:
+        variants["prototype"]["by_num_tasks"][5]["learning_rate"] = 0.02
+
+    with finished.edited_yaml("config/variants.yaml", change):
+        assert finished.plan("quick") == []
+
+
+def test_a_seed_trains_that_seed_alone(finished: Project) -> None:
+    with finished.edited_yaml("config/quick.yaml", lambda quick: quick["seeds"].append(7)):
+        jobs = finished.plan("quick")
+    assert trained(jobs) == {(variant, 7) for variant in VARIANTS}
+    assert made(jobs, "aggregate") == made(jobs, "draw") == EXPERIMENTS
+
+
+def test_numerics_retrains_everything(finished: Project) -> None:
+    file = "workflow/src/active_dendrites/__init__.py"
+    with finished.edited(file, lambda text: text.replace("NUMERICS = ", "NUMERICS = 1000 + ")):
+        jobs = finished.plan("quick")
+    assert trained(jobs) == {(variant, seed) for variant in VARIANTS for seed in (1, 2)}
+
+
+def test_a_label_rewrites_tables_and_trains_nothing(finished: Project) -> None:
+    def change(variants: dict) -> None:
+        variants["prototype"]["label"] = "Dendrites"
+
+    with finished.edited_yaml("config/variants.yaml", change):
+        jobs = finished.plan("quick")
+    assert trained(jobs) == set()
+    assert made(jobs, "aggregate") == made(jobs, "draw") == {"comparison"}
+
+
+def test_a_published_value_rewrites_its_table_and_trains_nothing(finished: Project) -> None:
+    with finished.edited_yaml("config/published.yaml", lambda found: found["quoted"]["si"]["accuracy"].update({2: 50})):
+        jobs = finished.plan("quick")
+    assert trained(jobs) == set()
+    assert made(jobs, "aggregate") == made(jobs, "draw") == {"comparison"}
+
+
+def test_a_notebook_redraws_its_figure_alone(finished: Project) -> None:
+    with finished.edited("workflow/notebooks/ablation.ipynb", lambda text: text.replace("savefig", "savefig  ")):
+        jobs = finished.plan("quick")
+    assert {job.rule for job in jobs} == {"draw", "report", "quick"}
+    assert made(jobs, "draw") == {"ablation"}
+
+
+def test_a_colour_redraws_figures_and_trains_nothing(finished: Project) -> None:
+    with finished.edited("workflow/src/active_dendrites/plotting.py", lambda text: text + '\nCOLOUR = "#000000"\n'):
+        jobs = finished.plan("quick")
+    assert {job.rule for job in jobs} == {"draw", "report", "quick"}
+    assert made(jobs, "draw") == EXPERIMENTS
+
+
+def save_again(text: str) -> str:
+    """A notebook as an editor saves it after running it: other outputs, the same cells."""
+    notebook = nbformat.reads(text, as_version=4)
+    notebook.cells[0].execution_count = 3
+    notebook.cells[0].outputs = [nbformat.v4.new_output("stream", text="hello")]
+    return nbformat.writes(notebook)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("workflow/notebooks/ablation.ipynb", save_again),
+        ("workflow/rules/train.smk", lambda text: text.replace("train.py --scale", "train.py  --scale")),
+        ("workflow/scripts/train.py", lambda text: text + "# a comment\n"),
+        ("config/config.yaml", lambda text: text.replace("device: cpu", "device: auto")),
+        ("config/config.yaml", lambda text: text.replace("folder: ", "folder: /elsewhere")),
+        ("config/config.yaml", lambda text: text.replace("seeds:\n", "seeds:\n- 9\n")),
+    ],
+    ids=[
+        "saved again",
+        "rule reworded",
+        "script",
+        "device",
+        "images elsewhere",
+        "paper seeds",
+    ],
+)
+def test_nothing_is_made_again(finished: Project, name: str, change: Callable[[str], str]) -> None:
+    with finished.edited(name, change):
+        assert finished.plan("quick") == []
+
+
+def test_a_commit_makes_nothing_again(finished: Project) -> None:
+    with finished.edited("Snakefile", lambda text: text + "# a comment\n"):
+        git(finished, "commit", "--all", "--message", "second")
+        assert finished.plan("quick") == []
+
+
+def test_touched_files_make_nothing_again(finished: Project) -> None:
+    before = finished.path("results/quick/report.html").stat().st_mtime
+    for folder in ("config", "workflow", "envs", "results/data"):
+        for path in finished.path(folder).rglob("*"):
+            os.utime(path)
+    images = finished.path("results/data/mnist/train-images-idx3-ubyte")
+    assert images.stat().st_mtime > before
+    assert finished.plan("quick") == []
+
+
+def test_a_target_prints_its_mean_and_spread(finished: Project) -> None:
+    done = finished.snakemake("quick_sparse_representations_only_2", "--cores", "1")
+    assert done.returncode == 0, done.stderr
+    accuracies = [final_accuracy(finished, seed) for seed in (1, 2)]
+    mean, spread = sum(accuracies) / 2, abs(accuracies[0] - accuracies[1]) / 2**0.5
+    assert done.stdout == f"quick_sparse_representations_only_2: {mean:.2f} % ± {spread:.2f} (2 seeds)\n"
+
+
+def final_accuracy(project: Project, seed: int) -> float:
+    """In %, the mean of the last two rows: both tasks after the second."""
+    path = Path(f"results/quick/runs/sparse_representations_only/tasks-2/seed-{seed}/accuracy.csv")
+    rows = project.path(str(path)).read_text().splitlines()[-2:]
+    assert [row.split(",")[:2] for row in rows] == [["2", "1"], ["2", "2"]]
+    return 100 * sum(float(row.split(",")[2]) for row in rows) / 2

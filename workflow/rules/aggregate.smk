@@ -1,0 +1,21 @@
+# The tables: one per experiment, from the accuracies of its runs.
+
+
+rule aggregate:
+    """Summarise an experiment's runs over seeds, beside the published values."""
+    input:
+        experiment_runs,
+    output:
+        TABLE,
+    log:
+        f"{RESULTS}/{{scale}}/tables/{{experiment}}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        runs=RUNS,
+        rows=table_rows,
+        seeds=scale_seeds,
+    shell:
+        "python workflow/scripts/aggregate.py table --scale {wildcards.scale} --experiment {wildcards.experiment:q}"
+        " --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,177 @@
+# For the rules: where files are, what each rule is told, what a training needs.
+
+import json
+import re
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from active_dendrites import NUMERICS
+from active_dendrites.config import PAPER, ConfigError, RunConfig
+from active_dendrites.published import declared_rows
+
+ENVIRONMENT = "../../envs/environment.yaml"
+
+RESULTS = config["results"].rstrip("/")
+RUNS = f"{RESULTS}/{{scale}}/runs"
+RUN = f"{RUNS}/{{variant}}/tasks-{{num_tasks}}/seed-{{seed}}"
+TABLE = f"{RESULTS}/{{scale}}/tables/{{experiment}}.csv"
+FIGURE = f"{RESULTS}/{{scale}}/figures/{{experiment}}"
+NOTEBOOK = f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.ipynb"
+REPORT = f"{RESULTS}/{{scale}}/report.html"
+
+
+wildcard_constraints:
+    scale="|".join(DECLARATIONS.scales),
+    variant="|".join(map(re.escape, DECLARATIONS.variants)),
+    experiment="|".join(map(re.escape, DECLARATIONS.experiments)),
+    num_tasks=r"[1-9]\d*",
+    seed=r"0|[1-9]\d*",
+
+
+def runs_of(scale: str, variant: str, num_tasks: int) -> list[str]:
+    """The accuracies of a configuration, one file per seed."""
+    return expand(f"{RUN}/accuracy.csv", scale=scale, variant=variant, num_tasks=num_tasks, seed=SEEDS[scale])
+
+
+def experiment_runs(wildcards) -> list[str]:
+    """All accuracies that a table is made from."""
+    declared = DECLARATIONS.runs_of(wildcards.scale, wildcards.experiment)
+    return [path for variant, num_tasks in declared for path in runs_of(wildcards.scale, variant, num_tasks)]
+
+
+def figures(wildcards) -> list[str]:
+    """The figures that a scale's report shows."""
+    return expand(f"{FIGURE}.{{format}}", format=["svg", "png"], **scale_and_experiments(wildcards.scale))
+
+
+def scale_results(scale: str) -> list[str]:
+    """All that is made at a scale."""
+    made = [f"{FIGURE}.svg", f"{FIGURE}.png", NOTEBOOK, TABLE, REPORT]
+    return expand(made, **scale_and_experiments(scale))
+
+
+def scale_and_experiments(scale: str) -> dict[str, Any]:
+    return {"scale": scale, "experiment": list(DECLARATIONS.experiments)}
+
+
+# -- what the rules are told -------------------------------------------------------------------------------
+#
+# Snakemake compares parameters with those of the last time and reruns a job where they differ, but leaves out
+# parameters that come from a function of `input`, `output`, `threads` or `resources`. Both are used on purpose.
+
+
+def mnist_places(wildcards, output) -> list[str]:
+    """Where the four MNIST files go and come from, as arguments of prepare_mnist.py.
+
+    Not compared: the sums alone fix the content, so another `mnist.folder` must not train everything again.
+    """
+    return [
+        f"--destination={Path(output.train_images).parent}",
+        f"--folder={config['mnist']['folder'] or ''}",
+    ]
+
+
+def run_settings(wildcards) -> dict[str, Any]:
+    """All settings of one run. Compared: an edit retrains just the runs whose settings it changes."""
+    return resolve(wildcards).settings()
+
+
+def run_places(wildcards, input, output) -> list[str]:
+    """Where a training reads and writes, and on which device, as arguments of train.py.
+
+    Not compared: another `device` must not train everything again.
+    """
+    return [
+        f"--mnist={Path(input.train_images).parent}",
+        f"--run-folder={Path(output.accuracy).parent}",
+        f"--device={config['device']}",
+    ]
+
+
+def resolve(wildcards) -> RunConfig:
+    seed, num_tasks = int(wildcards.seed), int(wildcards.num_tasks)
+    try:
+        return DECLARATIONS.resolve(wildcards.scale, wildcards.variant, num_tasks, seed)
+    except ConfigError as fault:  # a run that no experiment declares, asked for by its path
+        sys.exit(str(fault))
+
+
+def table_rows(wildcards) -> list[tuple]:
+    """Labels and published values of a table. Compared: an edit rewrites the table and trains nothing."""
+    return [tuple(row) for row in declared_rows(DECLARATIONS, PUBLISHED, wildcards.scale, wildcards.experiment)]
+
+
+def scale_seeds(wildcards) -> list[int]:
+    return SEEDS[wildcards.scale]
+
+
+def scale_title(wildcards) -> str:
+    """The heading in a report."""
+    return "Paper scale" if wildcards.scale == PAPER else f"Reduced scale ({wildcards.scale})"
+
+
+def experiment_title(wildcards) -> str:
+    return DECLARATIONS.experiments[wildcards.experiment].title
+
+
+def report_config(wildcards, input) -> list[str]:
+    """The settings that decide which files a report is about, for the Snakemake that gathers them.
+
+    Not compared: where it matters, the figures are drawn again.
+    """
+    return [f"results={RESULTS}", f"seeds={SEEDS[PAPER]}"]
+
+
+def drawing_code(wildcards) -> str:
+    """What decides how a figure looks: the notebook's cells and the plotting module, without saved outputs."""
+    notebook = json.loads(Path(f"workflow/notebooks/{wildcards.experiment}.ipynb").read_text(encoding="utf-8"))
+    cells = [(cell["cell_type"], cell["source"], cell["metadata"].get("tags")) for cell in notebook["cells"]]
+    plotting = Path(LIBRARY, "active_dendrites", "plotting.py").read_text(encoding="utf-8")
+    return sha256(json.dumps([cells, plotting]).encode()).hexdigest()[:16]
+
+
+# -- what a training needs ---------------------------------------------------------------------------------
+
+
+def training_minutes(wildcards, attempt) -> int:
+    """A generous limit for the queue of a cluster: twice what a step costs, more with each attempt."""
+    run = resolve(wildcards)
+    steps = run.epochs * run.num_tasks * (60_000 // run.batch_size)
+    # Milliseconds: so much for launching kernels, so much for Adam to pass over a million weights.
+    overhead, per_million = (30, 8) if config["device"] == "cpu" else (5, 0.1)
+    milliseconds = overhead + per_million * count_weights(run) / 1e6
+    return round(attempt * (15 + 2 * steps * milliseconds / 60_000))
+
+
+def training_memory(wildcards, attempt) -> int:
+    """Megabytes: Python, CUDA and the images, and eight copies of the weights (gradients, Adam, SI, transients)."""
+    return round(attempt * (4000 + 8 * 4 * count_weights(resolve(wildcards)) / 1e6))
+
+
+def count_weights(run: RunConfig) -> int:
+    network = run.network
+    sizes = [784, *network.hidden_units, network.output_units]
+    feedforward = sum(inputs * units for inputs, units in zip(sizes, sizes[1:]))
+    return feedforward + sum(network.hidden_units) * network.segments_per_unit * 784
+
+
+def lift_gpu_limit() -> None:
+    """Let trainings fill the cores of a machine that has no GPU, whatever `--resources gpu=N` says.
+
+    The rule says `gpu=1`, and Snakemake would run N of them at a time, with or without a GPU. A cluster (`--jobs`
+    is given) counts its GPUs itself, and with `device: cuda` a missing GPU is an error of the training.
+    """
+    local = workflow.is_main_process and workflow.global_resources["_nodes"].value is None
+    if local and "gpu" in workflow.global_resources and (config["device"] == "cpu" or lacks_gpu()):
+        workflow.register_resource("gpu", None)
+
+
+def lacks_gpu() -> bool:
+    """Whether `device: auto` ends on the CPU here, asked as the training asks it."""
+    if config["device"] == "cuda":
+        return False
+    import torch  # here, because it takes seconds
+
+    return torch.cuda.device_count() == 0

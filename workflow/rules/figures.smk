@@ -1,0 +1,37 @@
+# The figures: one notebook per experiment draws its table; the executed copy is kept.
+
+
+rule draw:
+    """Execute an experiment's notebook on its table."""
+    input:
+        table=TABLE,
+        # A notebook that was only saved again draws the same: what matters of it is compared in params.
+        notebook=ancient("workflow/notebooks/{experiment}.ipynb"),
+    output:
+        notebook=NOTEBOOK,
+        svg=report(
+            f"{FIGURE}.svg",
+            caption="../report/figure.rst",
+            category=scale_title,
+            labels={"figure": "{experiment}", "format": "SVG"},
+        ),
+        png=report(
+            f"{FIGURE}.png",
+            caption="../report/figure.rst",
+            category=scale_title,
+            labels={"figure": "{experiment}", "format": "PNG"},
+        ),
+    log:
+        f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        code=drawing_code,
+        title=experiment_title,
+        seeds=scale_seeds,
+    shell:
+        # A kernel of the same name in the user's home must not be taken for that of this environment.
+        "JUPYTER_PREFER_ENV_PATH=1 python -m papermill {input.notebook:q} {output.notebook:q} --kernel python3"
+        " --no-progress-bar -r title {params.title:q} -r table {input.table:q}"
+        " -r figure_svg {output.svg:q} -r figure_png {output.png:q} > {log:q} 2>&1"
