@@ -78,6 +78,11 @@ def run_settings(wildcards) -> dict[str, Any]:
     return resolve(wildcards).settings()
 
 
+def run_hash(wildcards) -> str:
+    """What a training checks its settings against: they could be edited after the plan was made."""
+    return resolve(wildcards).settings_hash()
+
+
 def run_places(wildcards, input, output) -> list[str]:
     """Where a training reads and writes, and on which device, as arguments of train.py.
 

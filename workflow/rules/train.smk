@@ -22,10 +22,12 @@ rule train:
     params:
         run=run_settings,
         numerics=NUMERICS,
+        settings_hash=run_hash,
         places=run_places,
     shell:
         "python workflow/scripts/train.py --scale {wildcards.scale} --variant {wildcards.variant:q}"
-        " --num-tasks {wildcards.num_tasks} --seed {wildcards.seed} --threads {threads} {params.places:q}"
+        " --num-tasks {wildcards.num_tasks} --seed {wildcards.seed} --settings-hash {params.settings_hash}"
+        " --threads {threads} {params.places:q}"
         " > {log:q} 2>&1"
 
 

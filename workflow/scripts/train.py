@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--run-folder", type=Path, help="where to write; default results/<scale>/runs/...")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
+    parser.add_argument("--settings-hash", help="refuse to run if the settings are not those of this hash")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if arguments.threads:
@@ -34,6 +35,11 @@ def main() -> None:
     scale, variant, num_tasks, seed = arguments.scale, arguments.variant, arguments.num_tasks, arguments.seed
     folder = arguments.run_folder or Path(f"results/{scale}/runs/{variant}/tasks-{num_tasks}/seed-{seed}")
     run = Declarations(arguments.config).resolve(scale, variant, num_tasks, seed)
+    if arguments.settings_hash not in (None, run.settings_hash()):
+        raise ValueError(
+            f"{arguments.config}: found other settings ({run.settings_hash()}) than those this run was planned with,"
+            f" expected {arguments.settings_hash}; start the workflow again"
+        )
     logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, seed, scale, folder)
     with training_device(arguments.device) as device:
         start = time.perf_counter()

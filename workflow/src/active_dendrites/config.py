@@ -6,8 +6,10 @@ Every value remembers the file and key it came from, so that a fault can be repo
 """
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -42,6 +44,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     permutation_seed: Annotated[int, Field(ge=0)]
     first_task_identity: bool
+    train_images: PositiveInt | None
     pixel_mean: float
     pixel_std: PositiveFloat
     num_classes: PositiveInt
@@ -101,6 +104,10 @@ class RunConfig(Section):
     def settings(self) -> dict[str, Any]:
         """The settings as plain nested built-ins, for records and for the workflow's parameters."""
         return self.model_dump()
+
+    def settings_hash(self) -> str:
+        """16 hex digits that differ where any setting does."""
+        return sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Setting(NamedTuple):

@@ -87,6 +87,7 @@ def write_record(path: Path, run: RunConfig, scale: str, device: torch.device, *
         **machine(device),
         **source_state(Path(__file__).parent),
         "numerics": active_dendrites.NUMERICS,
+        "settings_hash": run.settings_hash(),
         "settings": run.settings(),
     }
     with whole_file(path) as file:

@@ -45,7 +45,9 @@ class PermutedTasks:
         if largest >= data.num_classes:
             raise ValueError(f"labels: found class {largest}, expected 0 to {data.num_classes - 1} (data.num_classes)")
         self.data, self.num_tasks, self.dtype = data, num_tasks, dtype
-        self.train_bytes, self.train_labels = mnist.train_images.to(device), mnist.train_labels.to(device)
+        used = slice(data.train_images)
+        self.train_bytes = mnist.train_images[used].to(device)
+        self.train_labels = mnist.train_labels[used].to(device)
         self.test_bytes, self.test_labels = mnist.test_images.to(device), mnist.test_labels.to(device)
         self.num_pixels = mnist.train_images.shape[1]
         self.permutations = task_permutations(
