@@ -33,25 +33,70 @@ def forward(theta: Parameters, run: RunConfig, x: Tensor, contexts: Tensor | Non
     return x @ theta["output.weight"].T + theta["output.bias"]
 
 
+class Oracle:
+    """A network in training: parameters, Adam over all of them, and Synaptic Intelligence if the run has it."""
+
+    def __init__(self, run: RunConfig, network: Network) -> None:
+        self.run, self.tasks_learned = run, 0
+        self.theta = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
+        self.masks = {name.replace("mask", "weight"): m for name, m in network.named_buffers()}
+        self.si = run.consolidation if run.consolidation.kind == "synaptic_intelligence" else None
+        segments = self.si and self.si.include_segments
+        self.protected = [n for n in self.theta if self.si and (segments or "segments" not in n)]
+        self.path = {n: torch.zeros_like(self.theta[n]) for n in self.protected}
+        self.importance = {n: torch.zeros_like(self.theta[n]) for n in self.protected}
+        self.anchor = {n: self.theta[n].detach().clone() for n in self.protected}
+        self.reset_adam()
+
+    def reset_adam(self) -> None:
+        run = self.run
+        self.adam = torch.optim.Adam(
+            self.theta.values(), run.learning_rate, run.adam_betas, run.adam_epsilon, foreach=False
+        )
+
+    def step(self, x: Tensor, labels: Tensor, contexts: Tensor | None) -> float:
+        """Learn one batch (B, P), each sample with a context of its own, (B, P); returns the loss before."""
+        theta, si, penalty = self.theta, self.si, 0.0
+        loss = torch.nn.functional.cross_entropy(forward(theta, self.run, x, contexts), labels)
+        if si and self.tasks_learned + 1 >= si.penalty_from_task:
+            moved = [(self.importance[n] * (theta[n] - self.anchor[n]) ** 2).sum() for n in self.protected]
+            penalty = si.strength * sum(moved)
+        total = loss + penalty
+        integrated = total if not si or si.path_gradient == "total" else loss
+        gradients, before = [], {n: theta[n].detach().clone() for n in self.protected}
+        if si:
+            gradients = torch.autograd.grad(integrated, [theta[n] for n in self.protected], retain_graph=True)
+        self.adam.zero_grad()
+        total.backward()
+        self.adam.step()
+        with torch.no_grad():
+            for name, mask in self.masks.items():
+                theta[name] *= mask
+            for name, gradient in zip(self.protected, gradients, strict=True):
+                self.path[name] -= gradient * (theta[name] - before[name])
+        return loss.item()
+
+    @torch.no_grad()
+    def end_task(self) -> None:
+        for n in self.protected:
+            gain = self.path[n].clamp(min=0)
+            self.importance[n] += gain / ((self.theta[n] - self.anchor[n]) ** 2 + self.si.damping)
+            self.anchor[n], self.path[n] = self.theta[n].clone(), torch.zeros_like(gain)
+        self.tasks_learned += 1
+
+
 def train(run: RunConfig, mnist: MNIST, network: Network) -> tuple[Parameters, list[list[float]], list[float]]:
     """Learn all tasks; returns the parameters, the accuracies after each task, and the loss of each step."""
-    theta = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
-    masks = {name.replace("mask", "weight"): m for name, m in network.named_buffers()}
-    dtype = theta["output.weight"].dtype
+    oracle, dtype = Oracle(run, network), network.output.weight.dtype
     permutations = task_permutations(run.num_tasks, 784, run.data.permutation_seed, run.data.first_task_identity)
 
     def normalise(images: Tensor, task: int) -> Tensor:
         return (images[:, permutations[task]].to(dtype) / 255 - run.data.pixel_mean) / run.data.pixel_std
 
-    si = run.consolidation if run.consolidation.kind == "synaptic_intelligence" else None
-    protected = [n for n in theta if si and (si.include_segments or "segments" not in n)]
-    path = {n: torch.zeros_like(theta[n]) for n in protected}
-    importance = {n: torch.zeros_like(theta[n]) for n in protected}
-    anchor = {n: theta[n].detach().clone() for n in protected}
-    order, prototypes, rows, losses, adam = generator(run.seed, "batch order"), [], [], [], None
+    order, prototypes, rows, losses = generator(run.seed, "batch order"), [], [], []
     for task in range(run.num_tasks):
-        if adam is None or run.reset_optimizer:
-            adam = torch.optim.Adam(theta.values(), run.learning_rate, run.adam_betas, run.adam_epsilon, foreach=False)
+        if run.reset_optimizer:
+            oracle.reset_adam()
         train_x = normalise(mnist.train_images, task)
         prototypes.append(train_x.mean(0))
         for _ in range(run.epochs):
@@ -59,36 +104,11 @@ def train(run: RunConfig, mnist: MNIST, network: Network) -> tuple[Parameters, l
             for step in range(len(train_x) // run.batch_size):
                 batch = shuffled[step * run.batch_size : (step + 1) * run.batch_size]
                 contexts = prototypes[task].expand(len(batch), -1)
-                loss = torch.nn.functional.cross_entropy(
-                    forward(theta, run, train_x[batch], contexts), mnist.train_labels[batch]
-                )
-                total = loss
-                if si and task + 1 >= si.penalty_from_task:
-                    total = loss + si.strength * sum(
-                        (importance[n] * (theta[n] - anchor[n]) ** 2).sum() for n in protected
-                    )
-                integrated = total if not si or si.path_gradient == "total" else loss
-                gradients = (
-                    torch.autograd.grad(integrated, [theta[n] for n in protected], retain_graph=True) if si else []
-                )
-                before = {n: theta[n].detach().clone() for n in protected}
-                adam.zero_grad()
-                total.backward()
-                adam.step()
-                with torch.no_grad():
-                    for name, mask in masks.items():
-                        theta[name] *= mask
-                    for name, gradient in zip(protected, gradients, strict=True):
-                        path[name] -= gradient * (theta[name] - before[name])
-                losses.append(loss.item())
-        with torch.no_grad():
-            for n in protected:
-                importance[n] += path[n].clamp(min=0) / ((theta[n] - anchor[n]) ** 2 + si.damping)
-                anchor[n], path[n] = theta[n].clone(), torch.zeros_like(path[n])
-            rows.append(
-                [accuracy(theta, run, mnist, normalise(mnist.test_images, t), prototypes) for t in range(task + 1)]
-            )
-    return {n: p.detach() for n, p in theta.items()}, rows, losses
+                losses.append(oracle.step(train_x[batch], mnist.train_labels[batch], contexts))
+        oracle.end_task()
+        test_x = [normalise(mnist.test_images, seen) for seen in range(task + 1)]
+        rows.append([accuracy(oracle.theta, run, mnist, x, prototypes) for x in test_x])
+    return {n: p.detach() for n, p in oracle.theta.items()}, rows, losses
 
 
 def accuracy(theta: Parameters, run: RunConfig, mnist: MNIST, x: Tensor, prototypes: list[Tensor]) -> float:
