@@ -87,7 +87,7 @@ def saved(figure: Figure, folder: Path, name: str = "figure") -> tuple[bytes, by
 
 
 def test_each_declared_variant_has_its_own_colour_and_marker(declarations: Declarations) -> None:
-    variants = [name for name, declared in declarations.variants.items() if not declared.get("abstract")]
+    variants = [name for name, declared in declarations.variants.items() if not declared.abstract]
     pairs = [plotting.style_of(variant)[:2] for variant in variants]
     assert len(set(pairs)) == len(variants)
 

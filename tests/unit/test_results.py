@@ -2,6 +2,10 @@
 
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from active_dendrites import devices, records
 from active_dendrites.engine import DivergedError, duration, train
 from active_dendrites.metrics import average_accuracy, summarise
 
+ROOT = Path(__file__).parents[2]
 MATRIX = np.array([[0.9, np.nan, np.nan], [0.8, 0.7, np.nan], [0.5, 0.6, 1.0]])
 
 
@@ -83,6 +88,17 @@ def test_record_answers_which_settings_gave_this_number(tmp_path, small_run) -> 
     assert record["settings"] == run.settings()
     assert record["steps"] == 7
     assert {"commit", "dirty", "versions", "device", "threads", "wall_seconds", "peak_memory_mib"} <= set(record)
+
+
+def test_a_run_refuses_settings_it_was_not_planned_with(tmp_path) -> None:
+    """The YAML files could be edited between the plan and the start of a job."""
+    script = [sys.executable, ROOT / "workflow/scripts/train.py", "--config", ROOT / "config", "--variant", "prototype"]
+    options = ["--num-tasks", "2", "--run-folder", tmp_path / "run", "--settings-hash", "0123456789abcdef"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow/src")}
+    done = subprocess.run([*script, *options], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "expected 0123456789abcdef; start the workflow again" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_is_no_number_stops_the_run(small_run, digits) -> None:

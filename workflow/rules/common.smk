@@ -103,6 +103,11 @@ def resolve(wildcards) -> RunConfig:
         sys.exit(str(fault))
 
 
+def benchmark_places(wildcards, input, output) -> list[str]:
+    """Where the benchmark reads and draws, as arguments of benchmark.py. Not compared."""
+    return [f"--mnist={Path(input.mnist[0]).parent}", f"--figure={Path(output.svg).with_suffix('')}"]
+
+
 def table_rows(wildcards) -> list[tuple]:
     """Labels and published values of a table. Compared: an edit rewrites the table and trains nothing."""
     return [tuple(row) for row in declared_rows(DECLARATIONS, PUBLISHED, wildcards.scale, wildcards.experiment)]

@@ -5,6 +5,7 @@ T is the number of tasks.
 
 import logging
 import math
+import os
 import time
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ def train(run: RunConfig, mnist: MNIST, device: torch.device) -> Result:
 
     Raises: DivergedError if the loss stops being a number; ValueError if data and settings do not fit.
     """
+    if run.numerics.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first product
     torch.use_deterministic_algorithms(run.numerics.deterministic)
     dtype = as_dtype(run.numerics.precision)
     tasks = PermutedTasks(mnist, run.data, run.num_tasks, device, dtype)
@@ -76,12 +79,8 @@ def train(run: RunConfig, mnist: MNIST, device: torch.device) -> Result:
 
 def make_learner(run: RunConfig, tasks: PermutedTasks, network: Network) -> DenseLearner | SparseLearner:
     """Sparse work on a CPU; whole tensors on a GPU, and where segments are consolidated too."""
-    on_gpu = tasks.train_bytes.is_cuda
-    return (
-        DenseLearner(run, tasks, network)
-        if on_gpu or run.consolidation.include_segments
-        else SparseLearner(run, tasks, network)
-    )
+    whole = tasks.train_bytes.is_cuda or run.consolidation.include_segments
+    return (DenseLearner if whole else SparseLearner)(run, tasks, network)
 
 
 class Progress:

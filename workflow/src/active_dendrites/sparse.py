@@ -51,7 +51,7 @@ class SparseLearner:
             self.layers.append(Weights(layer, LISTED_LANES if listed else WHOLE_LANES, black, consolidated))
         fixed = run.reset_optimizer
         self.segments = [Segments(layer, fixed) for layer in network.hidden] if network.has_dendrites else []
-        self.buffers = self._buffers(run.batch_size)
+        self.buffers, self.test_buffers = self._buffers(run.batch_size), self._buffers(TEST_BATCH)
         self.step, self.tasks_learned = 0, 0
         self.open_gates = [self._tiled(np.ones((1, layer.units), self.dtype), layer) for layer in self.layers[:-1]]
 
@@ -77,16 +77,12 @@ class SparseLearner:
         place, size = self.images.places(task), self.run.batch_size
         shuffled = torch.randperm(len(self.tasks.train_labels), generator=order).numpy()
         steps = self.tasks.steps_per_epoch(size)
-        labels = self.tasks.train_labels.numpy()
-        total = 0.0
-        for step in range(steps):
-            rows = shuffled[step * size : (step + 1) * size]
-            total += self._learn_batch(rows, labels[rows], place)
-        return total / steps
+        batches = (shuffled[step * size : (step + 1) * size] for step in range(steps))
+        return sum(self.learn_batch(rows, place) for rows in batches) / steps
 
-    def _learn_batch(self, rows: np.ndarray, labels: np.ndarray, place: np.ndarray) -> float:
-        """Forward, backward and update for one batch; returns its loss before the update."""
-        buffers, run = self.buffers, self.run
+    def learn_batch(self, rows: np.ndarray, place: np.ndarray) -> float:
+        """One step on the training images `rows`, their pixels put in `place`; returns the loss before it."""
+        buffers, run, labels = self.buffers, self.run, self.tasks.train_labels.numpy()[rows]
         self.step += 1
         self._respond(buffers, self.images.train, rows, place, self.gates)
         loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
@@ -106,7 +102,7 @@ class SparseLearner:
         return loss
 
     def _respond(
-        self, buffers: "Buffers", source: "Images", rows: np.ndarray, place: np.ndarray, gates: list, of=None
+        self, buffers: "Buffers", source: Images, rows: np.ndarray, place: np.ndarray, gates: list, of=None
     ) -> None:
         """Responses of all layers to the images `rows`; gates[layer][of[b]] scale sample b's units."""
         first = buffers.inputs[0]
@@ -155,10 +151,9 @@ class SparseLearner:
             layer.write_back()
         self.tasks_learned += 1
 
+    @torch.no_grad()
     def evaluate(self, prototypes: torch.Tensor | None, which: Iterable[int]) -> list[float]:
         """Accuracy on each of the tasks; the context of an image is the nearest of the prototypes, (N, C)."""
-        if not hasattr(self, "test_buffers"):
-            self.test_buffers = self._buffers(TEST_BATCH)
         gates, nearest = self.open_gates, None
         if self.segments:
             tables = self.network.gates(prototypes)
@@ -169,15 +164,14 @@ class SparseLearner:
             nearest = Prototypes(prototypes, self.images)
         return [self._accuracy(task, gates, nearest) for task in which]
 
-    def _accuracy(self, task: int, gates: list[np.ndarray], nearest: "Prototypes | None") -> float:
-        place, labels, buffers = self.images.places(task), self.tasks.test_labels.numpy(), self.test_buffers
-        correct = 0
+    def _accuracy(self, task: int, gates: list[np.ndarray], nearest: Prototypes | None) -> float:
+        place, labels, correct = self.images.places(task), self.tasks.test_labels.numpy(), 0
         for start in range(0, len(labels), TEST_BATCH):
             rows = np.arange(start, min(start + TEST_BATCH, len(labels)))
-            small = buffers if len(rows) == TEST_BATCH else self._buffers(len(rows))
-            of = nearest.infer(self.threads, self.images.test, rows, place, small.inputs[0]) if nearest else None
-            self._respond(small, self.images.test, rows, place, gates, of)
-            correct += kernels.count_correct(small.y[-1], labels[rows], self.run.network.output_units)
+            buffers = self.test_buffers if len(rows) == TEST_BATCH else self._buffers(len(rows))
+            of = nearest.infer(self.threads, self.images.test, rows, place, buffers.inputs[0]) if nearest else None
+            self._respond(buffers, self.images.test, rows, place, gates, of)
+            correct += kernels.count_correct(buffers.y[-1], labels[rows], self.run.network.output_units)
         return correct / len(labels)
 
 
@@ -187,8 +181,8 @@ class Buffers:
     def __init__(self, layers: list[Weights], listed: list[bool], batch: int, most_pixels: int) -> None:
         self.inputs: list[Listed | Whole] = []
         for layer, few in zip(layers, listed, strict=True):
-            capacity = layer.inputs if self.inputs else most_pixels
-            few_or_whole = (Listed, batch, layer.inputs, capacity) if few else (Whole, batch, layer.inputs)
-            self.inputs.append(few_or_whole[0](*few_or_whole[1:], layer.dtype))
+            most = layer.inputs if self.inputs else most_pixels
+            lists = Listed(batch, layer.inputs, most, layer.dtype) if few else None
+            self.inputs.append(lists or Whole(batch, layer.inputs, layer.dtype))
         self.y, self.dy = [layer.response(batch) for layer in layers], [layer.response(batch) for layer in layers]
         self.first_context = np.zeros(batch, np.int64)

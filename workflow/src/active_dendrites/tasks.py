@@ -77,7 +77,11 @@ class PermutedTasks:
         shuffled = torch.randperm(len(self.train_bytes), generator=order).to(self.train_bytes.device)
         for step in range(self.steps_per_epoch(batch_size)):
             rows = shuffled[step * batch_size : (step + 1) * batch_size]
-            yield self._permuted(self.train_bytes[rows], task), self.train_labels[rows]
+            yield self.batch(task, rows)
+
+    def batch(self, task: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The training images `rows`, (B, P), and their labels, (B,)."""
+        return self._permuted(self.train_bytes[rows], task), self.train_labels[rows]
 
     def test_batches(self, task: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All test images of the task: images (B, P) and labels (B,)."""
