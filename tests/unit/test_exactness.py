@@ -125,3 +125,14 @@ def test_threads_do_not_change_a_bit(threads: int, small_run, digits) -> None:
     torch.set_num_threads(1)
     assert all(torch.equal(results[0][0][name], value) for name, value in results[1][0].items())
     assert results[0][1:] == results[1][1:]
+
+
+def test_what_enters_a_matrix_product_is_aligned(small_run, digits) -> None:
+    """Otherwise its bits could differ from process to process."""
+    run = small_run("three_layer_mlp", numerics__precision="float32")
+    tasks = PermutedTasks(digits, run.data, 1, CPU, torch.float32)
+    learner = SparseLearner(run, tasks, Network(run.network, 784, 784, run.seed))
+    arrays = [layer.theta for layer in learner.layers]
+    for buffers in (learner.buffers, learner.test_buffers):
+        arrays += [*buffers.y, *buffers.dy, *(i.x.numpy() for i in buffers.inputs if hasattr(i, "x"))]
+    assert [array.ctypes.data % 64 for array in arrays] == [0] * len(arrays)

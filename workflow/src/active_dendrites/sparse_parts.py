@@ -19,6 +19,15 @@ from active_dendrites.tasks import PermutedTasks
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # start (N + 1,), pixel, byte: the non-black pixels of each image
 
 
+def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Zeros at a 64-byte boundary, as PyTorch allocates them.
+
+    Matrix products may sum in another order where memory starts elsewhere, and NumPy's starts anywhere: without this,
+    the same run could give other bits in another process.
+    """
+    return torch.zeros(shape, dtype=as_dtype(dtype.name)).numpy()
+
+
 class Threads:
     """Splits a range among a fixed number of threads; the split never changes a result, only who computes it."""
 
@@ -112,8 +121,8 @@ class Weights:
         self.theta = self.tile(layer.weight, layer.bias)
         keep = torch.ones_like(layer.weight) if layer.mask is None else layer.mask.to(layer.weight.dtype)
         self.mask = self.tile(keep, torch.ones_like(layer.bias)).astype(np.uint8)
-        self.m, self.v = np.zeros_like(self.theta), np.zeros_like(self.theta)
-        self.si = np.zeros((3 if consolidated else 0, *self.theta.shape), self.dtype)
+        self.m, self.v = aligned_zeros(self.theta.shape, self.dtype), aligned_zeros(self.theta.shape, self.dtype)
+        self.si = aligned_zeros((3 if consolidated else 0, *self.theta.shape), self.dtype)
         if consolidated:
             self.si[2] = self.theta
         self.black = self.dtype.type(black)
@@ -122,16 +131,17 @@ class Weights:
 
     def tile(self, weight: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
         """(U, I) and (U,) -> (T, I + 1, L), the last tile padded with zeros."""
-        rows = torch.cat([weight.detach(), bias.detach()[:, None]], 1).numpy()
         padded = np.zeros((self.tiles * self.lanes, self.inputs + 1), self.dtype)
-        padded[: self.units] = rows
-        return np.ascontiguousarray(padded.reshape(self.tiles, self.lanes, -1).transpose(0, 2, 1))
+        padded[: self.units] = torch.cat([weight.detach(), bias.detach()[:, None]], 1).numpy()
+        tiled = aligned_zeros((self.tiles, self.inputs + 1, self.lanes), self.dtype)
+        tiled[:] = padded.reshape(self.tiles, self.lanes, -1).transpose(0, 2, 1)
+        return tiled
 
     def reset_moments(self) -> None:
         self.m[:], self.v[:] = 0, 0
 
     def response(self, batch: int) -> np.ndarray:
-        return np.zeros((self.tiles, batch, self.lanes), self.dtype)
+        return aligned_zeros((self.tiles, batch, self.lanes), self.dtype)
 
     @torch.no_grad()
     def write_back(self) -> None:
@@ -175,27 +185,9 @@ class Segments:
     ) -> None:
         """One Adam step of all segments, given each gate's gradient before the sigmoid, (U,)."""
         self._activate(self.every[gate_gradient != 0], step, betas)
-        threads.run(
-            *(
-                kernels.advance_segments,
-                len(self.every),
-                self.weights,
-                self.context,
-                self.responses,
-                self.winner,
-            ),
-            *(
-                gate_gradient,
-                self.slot,
-                self.m,
-                self.v,
-                self.active,
-                self.num_active,
-                self.last_gain,
-                step,
-                a,
-            ),
-        )
+        answers = self.weights, self.context, self.responses, self.winner, gate_gradient
+        moments = self.slot, self.m, self.v, self.active, self.num_active, self.last_gain
+        threads.run(kernels.advance_segments, len(self.every), *answers, *moments, step, a)
 
     def _activate(self, units: np.ndarray, step: int, betas: list[float]) -> None:
         """Let the winners of these units move: moments for those without, aged moments for those that rested."""
