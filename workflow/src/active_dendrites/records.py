@@ -5,6 +5,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,11 +99,12 @@ def write_record(path: Path, run: RunConfig, scale: str, device: torch.device, *
 def machine(device: torch.device) -> dict[str, Any]:
     """Device, threads, peak memory of this process in MiB, and versions."""
     on_gpu = device.type == "cuda"
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
     return {
         "device": torch.cuda.get_device_name(device) if on_gpu else processor_name(),
         "device_type": device.type,
         "threads": torch.get_num_threads(),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1),
         "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if on_gpu else None,
         "versions": {
             "python": platform.python_version(),

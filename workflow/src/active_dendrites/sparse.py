@@ -2,8 +2,9 @@
 
 What makes it fast, and why it changes nothing:
 
-* Inputs that are zero (background pixels, losers among k-winners, silent ReLUs) add nothing to a response and get no
-  weight gradient, and they pass none down: only the others are read (`kernels.respond`, `update`, `backpropagate`).
+* Inputs that are zero (losers among k-winners, and black pixels once black is taken out) add nothing to a response,
+  get no weight gradient and pass none down: only the others are read (`kernels.respond`, `update`, `backpropagate`).
+  After a ReLU too many are left for lists, and matrix products are faster (`sparse_parts.Whole`).
 * A batch shares one context, so a segment answers once per step, not once per sample; a segment that has not won
   since Adam was reset has no moments and cannot move, so its answer stays (`kernels.advance_segments`).
 * While the context stays the same, the moments of a segment are multiples of it: two numbers (`move_shared`).
