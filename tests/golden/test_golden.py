@@ -21,7 +21,7 @@ VARIANTS = [
 
 def measure(variant: str, small_run, digits) -> dict[str, float]:
     deep = {"network__hidden_units": [30] * 9} if variant == "ten_layer_mlp" else {}
-    result = train(small_run(variant, **deep), digits, torch.device("cpu"))
+    (result,) = train([small_run(variant, **deep)], digits, torch.device("cpu"))
     weights = torch.cat([p.detach().flatten() for p in result.network.parameters()])
     return {"accuracy": result.accuracy[-1].mean(), "weight_norm": weights.norm().item()}
 

@@ -106,8 +106,9 @@ class RunConfig(Section):
         return self.model_dump()
 
     def settings_hash(self) -> str:
-        """16 hex digits that differ where any setting does."""
-        return sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
+        """16 hex digits that differ where any setting does, but are the same for every seed."""
+        settings = {key: value for key, value in self.settings().items() if key != "seed"}
+        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Setting(NamedTuple):

@@ -1,16 +1,18 @@
 """The continual-learning loop: learn one task after the other, test on all tasks seen so far.
 
-T is the number of tasks.
+Letters: R seeds, learned side by side, T tasks.
 """
 
 import logging
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from active_dendrites.config import RunConfig
 from active_dendrites.dense import DenseLearner
@@ -29,7 +31,7 @@ class DivergedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found.
+    """What the run of one seed found.
 
     accuracy: (T, T) float64; [i, j] is the accuracy on task j after learning task i, a fraction of the task's
         test images; NaN where it was not measured.
@@ -44,71 +46,131 @@ class Result:
     network: Network
 
 
-def train(run: RunConfig, mnist: MNIST, device: torch.device) -> Result:
-    """Learn the run's sequence of tasks. Source: method 3.1 and 4 to 6.
+def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device) -> list[Result]:
+    """Learn one sequence of tasks with several seeds side by side. Source: method 3.1 and 4 to 6.
 
-    Raises: DivergedError if the loss stops being a number; ValueError if data and settings do not fit.
+    Every seed has generators of its own, so that its result does not depend on its company, but for rounding.
+
+    Args:
+        runs: equal but for the seed.
+    Returns: a result for each run, in their order.
+    Raises: DivergedError if a loss stops being a number; ValueError if runs differ, or data and settings do not fit.
     """
-    if run.numerics.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first product
-    torch.use_deterministic_algorithms(run.numerics.deterministic)
+    check_company(runs)
+    run = runs[0]
+    make_reproducible(run.numerics.deterministic)
     dtype = as_dtype(run.numerics.precision)
     tasks = PermutedTasks(mnist, run.data, run.num_tasks, device, dtype)
-    network = Network(run.network, tasks.num_pixels, tasks.num_pixels, run.seed, dtype).to(device)
-    learner = make_learner(run, tasks, network)
+    pixels = tasks.num_pixels
+    networks = [Network(run.network, pixels, pixels, each.seed, dtype).to(device) for each in runs]
+    learner = make_learner(runs, tasks, networks)
     prototypes = torch.stack([tasks.mean_image(task) for task in range(run.num_tasks)])
     has_context = run.context.kind == "task_prototype"
-    order = generator(run.seed, "batch order")
-    accuracy = np.full((run.num_tasks, run.num_tasks), np.nan)
-    learning_accuracy = np.empty(run.num_tasks)
-    progress = Progress(run, tasks.steps_per_epoch(run.batch_size))
+    orders = [generator(each.seed, "batch order") for each in runs]
+    accuracy = np.full((len(runs), run.num_tasks, run.num_tasks), np.nan)
+    learning_accuracy = np.empty((len(runs), run.num_tasks))
+    progress = Progress(runs, tasks.steps_per_epoch(run.batch_size))
     for task in range(run.num_tasks):
         learner.begin_task(prototypes[task : task + 1] if has_context else None)
         for epoch in range(run.epochs):
-            progress.epoch(task, epoch, learner.learn_epoch(task, order))
+            progress.epoch(task, epoch, learner.learn_epoch(task, orders))
         learner.end_task()
         tests_all = task + 1 in run.evaluation.after_tasks or task + 1 == run.num_tasks
         known = prototypes[: task + 1] if has_context else None
-        tested = learner.evaluate(known, range(task + 1) if tests_all else [task])
-        learning_accuracy[task] = tested[-1]
+        tested = np.array(learner.evaluate(known, range(task + 1) if tests_all else [task]))  # (R, tasks tested)
+        learning_accuracy[:, task] = tested[:, -1]
         if tests_all:
-            accuracy[task, : task + 1] = tested
+            accuracy[:, task, : task + 1] = tested
         progress.task(task, tested)
-    return Result(accuracy, learning_accuracy, progress.steps, network)
+    found = zip(accuracy, learning_accuracy, networks, strict=True)
+    return [Result(after, learned, progress.steps, network) for after, learned, network in found]
 
 
-def make_learner(run: RunConfig, tasks: PermutedTasks, network: Network) -> DenseLearner | SparseLearner:
+def check_company(runs: Sequence[RunConfig]) -> None:
+    """Raises: ValueError unless the runs differ in their seeds, and in nothing else."""
+    seeds = [run.seed for run in runs]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds: found {seeds}, expected one or more, each once")
+    if len({run.settings_hash() for run in runs}) > 1:
+        raise ValueError(f"runs side by side: found different settings for seeds {seeds}, expected equal ones")
+
+
+def make_reproducible(deterministic: bool) -> None:
+    """Let PyTorch refuse, or not, what gives other bits when repeated."""
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first product
+    torch.use_deterministic_algorithms(deterministic)
+
+
+class InTurn:
+    """Learners of one seed each behind the interface of a learner of several seeds: each takes its turn.
+
+    Args:
+        kind: of the learners.
+        runs, networks: one for each seed.
+        tasks: shared by all.
+    """
+
+    def __init__(
+        self, kind: type[SparseLearner], runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]
+    ) -> None:
+        self.learners = [kind(run, tasks, network) for run, network in zip(runs, networks, strict=True)]
+
+    def begin_task(self, context: Tensor | None) -> None:
+        for learner in self.learners:
+            learner.begin_task(context)
+
+    def learn_epoch(self, task: int, orders: Sequence[torch.Generator]) -> list[float]:
+        return [learner.learn_epoch(task, order) for learner, order in zip(self.learners, orders, strict=True)]
+
+    def end_task(self) -> None:
+        for learner in self.learners:
+            learner.end_task()
+
+    def evaluate(self, prototypes: Tensor | None, which: Sequence[int]) -> list[list[float]]:
+        return [learner.evaluate(prototypes, which) for learner in self.learners]
+
+
+def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]) -> InTurn:
     """Sparse work on a CPU; whole tensors on a GPU, and where segments are consolidated too."""
-    whole = tasks.train_bytes.is_cuda or run.consolidation.include_segments
-    return (DenseLearner if whole else SparseLearner)(run, tasks, network)
+    whole = tasks.train_bytes.is_cuda or runs[0].consolidation.include_segments
+    return InTurn(DenseLearner if whole else SparseLearner, runs, tasks, networks)
 
 
 class Progress:
-    """Counts steps, watches the loss, and writes one line an epoch and one a task."""
+    """Counts steps, watches the losses, and writes one line an epoch and one a task."""
 
-    def __init__(self, run: RunConfig, steps_per_epoch: int) -> None:
-        self.run, self.steps_per_epoch = run, steps_per_epoch
+    def __init__(self, runs: Sequence[RunConfig], steps_per_epoch: int) -> None:
+        self.runs, self.steps_per_epoch = runs, steps_per_epoch
         self.steps, self.start = 0, time.perf_counter()
+        self.of_seeds = f" (means of {len(runs)} seeds)" if len(runs) > 1 else ""
 
-    def epoch(self, task: int, epoch: int, loss: float) -> None:
-        run = self.run
+    def epoch(self, task: int, epoch: int, losses: list[float]) -> None:
+        """Log an epoch, given each seed's mean loss. Raises: DivergedError."""
+        run = self.runs[0]
         self.steps += self.steps_per_epoch
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"{run.variant}: the loss is {loss} at task {task + 1}, epoch {epoch + 1}, within step {self.steps}"
-                f" at learning rate {run.learning_rate}"
-            )
+        for each, loss in zip(self.runs, losses, strict=True):
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"{each.variant}, seed {each.seed}: the loss is {loss} at task {task + 1}, epoch {epoch + 1},"
+                    f" within step {self.steps} at learning rate {each.learning_rate}"
+                )
         elapsed = time.perf_counter() - self.start
         left = elapsed * (run.num_tasks * run.epochs * self.steps_per_epoch / self.steps - 1)
         log.info(
-            "task %d/%d epoch %d/%d: loss %.4f, %d steps, %.1f ms a step, %s left",
-            *(task + 1, run.num_tasks, epoch + 1, run.epochs, loss),
+            "task %d/%d epoch %d/%d: loss %.4f%s, %d steps, %.1f ms a step, %s left",
+            *(task + 1, run.num_tasks, epoch + 1, run.epochs, np.mean(losses), self.of_seeds),
             *(self.steps, 1000 * elapsed / self.steps, duration(left)),
         )
 
-    def task(self, task: int, tested: list[float]) -> None:
-        on_all = f", {np.mean(tested):.2%} on all {len(tested)} tasks seen" if len(tested) > 1 else ""
-        log.info("task %d/%d learned: accuracy %.2f%%%s", task + 1, self.run.num_tasks, 100 * tested[-1], on_all)
+    def task(self, task: int, tested: np.ndarray) -> None:
+        """Log a task, given each seed's accuracies, (R, tasks tested)."""
+        seen = tested.shape[1]
+        on_all = f", {tested.mean():.2%} on all {seen} tasks seen" if seen > 1 else ""
+        log.info(
+            "task %d/%d learned: accuracy %.2f%%%s%s",
+            *(task + 1, self.runs[0].num_tasks, 100 * tested[:, -1].mean(), on_all, self.of_seeds),
+        )
 
 
 def duration(seconds: float) -> str:
