@@ -37,6 +37,7 @@ figure.savefig(figure_png)
 class Job(NamedTuple):
     rule: str
     wildcards: dict[str, str]
+    output: list[str]
 
 
 class Project:
@@ -68,9 +69,9 @@ class Project:
         assert done.returncode == 0, done.stdout + done.stderr
         jobs = []
         for rule, body in re.findall(r"^(?:local)?rule ([^\s:]+):\n((?: .*\n)*)", done.stdout, re.MULTILINE):
-            found = re.search("^    wildcards: (.+)$", body, re.MULTILINE)
-            pairs = [pair.split("=") for pair in found[1].split(", ")] if found else []
-            jobs.append(Job(rule, dict(pairs)))
+            said = dict(re.findall("^    (wildcards|output): (.+)$", body, re.MULTILINE))
+            wildcards = dict(pair.split("=") for pair in said["wildcards"].split(", ")) if "wildcards" in said else {}
+            jobs.append(Job(rule, wildcards, said.get("output", "").split(", ")))
         return jobs
 
     def write_yaml(self, name: str, content: Any) -> None:
@@ -129,6 +130,7 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "results": "results",
             "device": "cpu",
             "seeds": [1, 2],
+            "seeds_per_job": 1,
             "mnist": {"folder": str(images), "sha256": sums},
         },
     )

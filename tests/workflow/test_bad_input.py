@@ -227,13 +227,25 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "config/config.yaml",
         lambda text: text + "device: cpu\n",
         [],
-        "config/config.yaml: line 13 found key 'device' twice, expected YAML",
+        "config/config.yaml: line 14 found key 'device' twice, expected YAML",
     ),
     "repeated seeds": (
         "config/config.yaml",
         lambda text: text.replace("seeds:\n", "seeds:\n- 2\n"),
         [],
         "config/config.yaml: seeds: found [2] more than once, expected each seed once",
+    ),
+    "no seed in a job": (
+        "config/config.yaml",
+        lambda text: text.replace("seeds_per_job: 1", "seeds_per_job: 0"),
+        [],
+        "config/config.yaml: seeds_per_job: found 0, expected greater than or equal to 1",
+    ),
+    "part of a seed in a job": (
+        "Snakefile",
+        lambda text: text + "\n",
+        ["--config", "seeds_per_job=2.5"],
+        "--config: seeds_per_job: found 2.5, expected integer",
     ),
     "sum": (
         "config/config.yaml",

@@ -75,6 +75,10 @@ def test_nothing_is_left_to_do(finished: Project) -> None:
     assert finished.plan("quick") == []
 
 
+def test_grouping_seeds_trains_nothing_again(finished: Project) -> None:
+    assert finished.plan("quick", "--config", "seeds_per_job=2") == []
+
+
 def test_learning_rate_retrains_its_variant_alone(finished: Project) -> None:
     def change(variants: dict) -> None:
         variants["prototype"]["by_num_tasks"][2]["learning_rate"] = 0.02

@@ -3,9 +3,10 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
 from active_dendrites.config import PAPER, ConfigError, RunConfig
@@ -74,8 +75,11 @@ def mnist_places(wildcards, output) -> list[str]:
 
 
 def run_settings(wildcards) -> dict[str, Any]:
-    """All settings of one run. Compared: an edit retrains just the runs whose settings it changes."""
-    return resolve(wildcards).settings()
+    """All settings of a run but its seed. Compared: an edit retrains just the runs whose settings it changes.
+
+    Without the seed it is the same for every seed of a job, so that other groups of seeds train nothing again.
+    """
+    return {key: value for key, value in resolve(wildcards).settings().items() if key != "seed"}
 
 
 def run_hash(wildcards) -> str:
@@ -84,19 +88,27 @@ def run_hash(wildcards) -> str:
 
 
 def run_places(wildcards, input, output) -> list[str]:
-    """Where a training reads and writes, and on which device, as arguments of train.py.
+    """Where a training reads, which seeds it writes and where, and on which device, as arguments of train.py.
 
-    Not compared: another `device` must not train everything again.
+    Not compared: neither another `device` nor other groups of seeds must train everything again.
     """
+    folders = [Path(path).parent for path in output.accuracy]
     return [
         f"--mnist={Path(input.train_images).parent}",
-        f"--run-folder={Path(output.accuracy).parent}",
         f"--device={config['device']}",
+        *("--seed", *(folder.name.removeprefix("seed-") for folder in folders)),
+        *("--run-folder", *map(str, folders)),
     ]
 
 
+def run_logs(wildcards, output) -> list[str]:
+    """A log for each seed. Not compared."""
+    return [str(Path(path).with_name("train.log")) for path in output.accuracy]
+
+
 def resolve(wildcards) -> RunConfig:
-    seed, num_tasks = int(wildcards.seed), int(wildcards.num_tasks)
+    """The settings of a configuration, with the first of its seeds."""
+    seed, num_tasks = SEEDS[wildcards.scale][0], int(wildcards.num_tasks)
     try:
         return DECLARATIONS.resolve(wildcards.scale, wildcards.variant, num_tasks, seed)
     except ConfigError as fault:  # a run that no experiment declares, asked for by its path
@@ -142,22 +154,80 @@ def drawing_code(wildcards) -> str:
     return sha256(json.dumps([cells, plotting]).encode()).hexdigest()[:16]
 
 
+# -- which seeds a job trains ------------------------------------------------------------------------------
+#
+# Snakemake removes all outputs of a job before the job starts, and again if it fails. A group of seeds is therefore
+# one job only where none of them has a result; where one has, the others are trained one by one.
+# The flag update() would keep what exists, but a job that fails with other settings would restore the old results
+# and have them taken for new ones: Snakemake notes the parameters of failed jobs as well.
+
+
+class Training(NamedTuple):
+    """One of the rules that train."""
+
+    name: str
+    seeds: list[int | str]  # that one job trains
+    constraints: dict[str, str]  # patterns of wildcards: for which configurations
+
+
+def trainings() -> list[Training]:
+    """The rules that train, one for each group of seeds and last the one for any seed alone."""
+    return [*grouped_trainings(), Training("train", ["{seed}"], {})]
+
+
+def grouped_trainings() -> Iterator[Training]:
+    """The seeds of each scale, `seeds_per_job` at a time, where no result exists."""
+    for scale, seeds in seed_groups():
+        # A job on a cluster comes here too, and must find the rule that it was planned with, whatever exists by now.
+        configurations = [
+            rf"{re.escape(variant)}(?=/tasks-{num_tasks}/)"
+            for variant, num_tasks in declared_runs(scale)
+            if not (workflow.is_main_process and has_results(scale, variant, num_tasks, seeds))
+        ]
+        if configurations:
+            name = f"train_{scale}_seeds_{seeds[0]}_to_{seeds[-1]}"
+            yield Training(name, seeds, {"scale": scale, "variant": "|".join(configurations)})
+
+
+def seed_groups() -> Iterator[tuple[str, list[int]]]:
+    """(scale, seeds) of every group; a last seed that is left over has none."""
+    size = config["seeds_per_job"]
+    for scale, seeds in SEEDS.items():
+        groups = [seeds[start : start + size] for start in range(0, len(seeds), size)]
+        yield from ((scale, group) for group in groups if len(group) > 1)
+
+
+def has_results(scale: str, variant: str, num_tasks: int, seeds: list[int]) -> bool:
+    """Whether any of these seeds has a result of today's settings."""
+    settings_hash = DECLARATIONS.resolve(scale, variant, num_tasks, seeds[0]).settings_hash()
+    for folder in expand(RUN, scale=scale, variant=variant, num_tasks=num_tasks, seed=seeds):
+        try:
+            record = json.loads(Path(folder, "record.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # none, or cut off
+            continue
+        if (record["settings_hash"], record["numerics"]) == (settings_hash, NUMERICS):
+            return True
+    return False
+
+
 # -- what a training needs ---------------------------------------------------------------------------------
 
 
-def training_minutes(wildcards, attempt) -> int:
+def training_minutes(num_seeds: int, wildcards, attempt) -> int:
     """A generous limit for the queue of a cluster: twice what a step costs, more with each attempt."""
     run = resolve(wildcards)
     steps = run.epochs * run.num_tasks * (60_000 // run.batch_size)
     # Milliseconds: so much for launching kernels, so much for Adam to pass over a million weights.
     overhead, per_million = (30, 8) if config["device"] == "cpu" else (5, 0.1)
     milliseconds = overhead + per_million * count_weights(run) / 1e6
+    # A CPU takes the seeds in turn; on a GPU eight take at most two and a half times as long as one.
+    milliseconds *= num_seeds if config["device"] == "cpu" else 1 + (num_seeds - 1) / 4
     return round(attempt * (15 + 2 * steps * milliseconds / 60_000))
 
 
-def training_memory(wildcards, attempt) -> int:
-    """Megabytes: Python, CUDA and the images, and eight copies of the weights (gradients, Adam, SI, transients)."""
-    return round(attempt * (4000 + 8 * 4 * count_weights(resolve(wildcards)) / 1e6))
+def training_memory(num_seeds: int, wildcards, attempt) -> int:
+    """Megabytes: Python, CUDA and the images; for each seed eight copies of the weights (gradients, Adam, SI, ...)."""
+    return round(attempt * (4000 + num_seeds * 8 * 4 * count_weights(resolve(wildcards)) / 1e6))
 
 
 def count_weights(run: RunConfig) -> int:

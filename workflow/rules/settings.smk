@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from active_dendrites.config import PAPER, ConfigError, Declarations, Section, typed, read_yaml
+from active_dendrites.config import PAPER, ConfigError, Declarations, PositiveInt, Section, typed, read_yaml
 from active_dendrites.published import read_published
 
 CONFIG_FOLDER = Path("config")
@@ -24,6 +24,7 @@ class WorkflowSettings(Section):
     results: Annotated[str, Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     seeds: Any
+    seeds_per_job: PositiveInt
     mnist: MNISTSettings
 
 

@@ -1,34 +1,48 @@
-# The runs: one training per variant, number of tasks and seed.
+# The runs: one training per variant, number of tasks and seed, or group of seeds.
+
+from functools import partial
 
 lift_gpu_limit()
 
+TRAININGS = trainings()
 
-rule train:
-    """Learn one task sequence with one variant and seed; the only rule that needs a GPU."""
-    input:
-        **rules.prepare_mnist.output,
-    output:
-        accuracy=f"{RUN}/accuracy.csv",
-        record=f"{RUN}/record.json",
-    log:
-        f"{RUN}/train.log",
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        gpu=1,
-        runtime=training_minutes,
-        mem_mb=training_memory,
-    params:
-        run=run_settings,
-        numerics=NUMERICS,
-        settings_hash=run_hash,
-        places=run_places,
-    shell:
-        "python workflow/scripts/train.py --scale {wildcards.scale} --variant {wildcards.variant:q}"
-        " --num-tasks {wildcards.num_tasks} --seed {wildcards.seed} --settings-hash {params.settings_hash}"
-        " --threads {threads} {params.places:q}"
-        " > {log:q} 2>&1"
+for training in TRAININGS:
+
+    rule:
+        """Learn one task sequence with one variant, for a seed or several; the only rule that needs a GPU."""
+        name:
+            training.name
+        input:
+            **rules.prepare_mnist.output,
+        output:
+            accuracy=expand(f"{RUN}/accuracy.csv", seed=training.seeds, allow_missing=True),
+            record=expand(f"{RUN}/record.json", seed=training.seeds, allow_missing=True),
+        log:
+            # The first seed's. A job that fails shows its logs, which are the same for all its seeds.
+            expand(f"{RUN}/train.log", seed=training.seeds[:1], allow_missing=True),
+        wildcard_constraints:
+            **training.constraints,
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            gpu=1,
+            runtime=partial(training_minutes, len(training.seeds)),
+            mem_mb=partial(training_memory, len(training.seeds)),
+        params:
+            run=run_settings,
+            numerics=NUMERICS,
+            settings_hash=run_hash,
+            places=run_places,
+            logs=run_logs,
+        shell:
+            "python workflow/scripts/train.py --scale {wildcards.scale} --variant {wildcards.variant:q}"
+            " --num-tasks {wildcards.num_tasks} --settings-hash {params.settings_hash} --threads {threads}"
+            " {params.places:q} 2>&1 | tee -i {params.logs:q} > /dev/null"
+
+
+# A seed that belongs to a group is trained with it. The statement `ruleorder` takes no computed names.
+workflow.ruleorder(*[training.name for training in TRAININGS])
 
 
 # Every original configuration is a target, e.g. prototype_10: trains its seeds and prints mean ± std.
