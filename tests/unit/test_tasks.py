@@ -44,14 +44,11 @@ def test_black_is_the_constant_of_the_method(tasks: PermutedTasks) -> None:
     assert white == pytest.approx((1 - 0.13062755) / 0.3081078)
 
 
-def test_epoch_shows_each_image_once_and_drops_the_rest(tasks: PermutedTasks, digits: MNIST) -> None:
-    batches = list(tasks.epoch(2, 100, generator(1, "batch order")))
-    assert [len(labels) for _, labels in batches] == [100] * 7  # 768 images: 68 are dropped
-    seen = torch.cat([images for images, _ in batches])
-    whole = tasks.normalise(digits.train_images[:, tasks.permutations[2]])
-    positions = (seen[:, None, :60] == whole[None, :, :60]).all(2).double().argmax(1)
-    assert len(set(positions.tolist())) == 700
-    assert torch.equal(torch.cat([labels for _, labels in batches]), digits.train_labels[positions])
+def test_images_of_a_task_are_permuted_and_normalised(tasks: PermutedTasks, digits: MNIST) -> None:
+    images = torch.empty(digits.train_images.shape, dtype=torch.float64)
+    tasks.write_images(2, images)
+    assert torch.equal(images, tasks.normalise(digits.train_images[:, tasks.permutations[2]]))
+    assert torch.equal(tasks.batch(2, torch.tensor([5, 3]))[0], images[[5, 3]])
 
 
 def test_mean_image_is_the_mean_of_the_task(tasks: PermutedTasks, digits: MNIST) -> None:

@@ -78,7 +78,7 @@ class EvaluationConfig(Section):
 
 
 class NumericsConfig(Section):
-    precision: Literal["float32", "float64"]
+    precision: Literal["float32", "float64", "tf32", "bfloat16"]
     deterministic: bool
 
 

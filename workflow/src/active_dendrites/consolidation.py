@@ -3,8 +3,10 @@
 Three hooks of the training loop: before the optimiser step, after it, and after a task.
 """
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from active_dendrites.config import ConsolidationConfig
 
@@ -13,41 +15,44 @@ class SynapticIntelligence:
     """Protects weights by how much they lowered the loss of earlier tasks. Source: method 5.
 
     The penalty strength * sum(importance * (theta - anchor)^2) enters through its gradient, which is written
-    down: it needs no graph. From which task on, and which gradient is integrated, are settings.
+    down: it needs no graph. From which task on, and which gradient is integrated, are settings. All state stays
+    where it is in memory, and what depends on the task is a tensor, so that a step can be recorded once.
 
     Args:
         config: strength, damping and the two readings of the definition.
-        parameters: those that are protected; their gradients must exist after backward.
+        parameters: those that are protected.
     """
 
-    def __init__(self, config: ConsolidationConfig, parameters: list[nn.Parameter]) -> None:
-        self.config, self.parameters = config, parameters
+    def __init__(self, config: ConsolidationConfig, parameters: Sequence[Tensor]) -> None:
+        self.config, self.parameters = config, list(parameters)
         self.path = [torch.zeros_like(p) for p in parameters]  # w
         self.importance = [torch.zeros_like(p) for p in parameters]  # Omega
-        self.anchor = [p.detach().clone() for p in parameters]  # theta after the last task
-        self.previous = [p.detach().clone() for p in parameters]  # theta after the last step
+        self.anchor = [p.clone() for p in parameters]  # theta after the last task
+        self.previous = [p.clone() for p in parameters]  # theta after the last step
+        self.strength = parameters[0].new_zeros(())  # twice the penalty's, 0 before the first penalised task
         self.tasks_learned = 0
 
-    @torch.no_grad()
-    def before_step(self) -> None:
-        """Between backward and the optimiser step: keep the gradient to be integrated, add the penalty's."""
-        gradients = [p.grad for p in self.parameters]
-        penalty = self._penalty_gradient()
-        if penalty is not None and self.config.path_gradient == "task":
-            self.integrated = [g.clone() for g in gradients]
-        if penalty is not None:
-            torch._foreach_add_(gradients, penalty)
-        if penalty is None or self.config.path_gradient == "total":
-            self.integrated = gradients
+    def before_step(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """Add the penalty's gradient to those of the loss, in place; returns the gradients to be integrated.
 
-    @torch.no_grad()
-    def after_step(self) -> None:
+        Args:
+            gradients: of the loss; those of the protected parameters first, in their order.
+        """
+        integrated = gradients = gradients[: len(self.parameters)]
+        if self.config.path_gradient == "task":
+            integrated = [g.clone() for g in gradients]
+        penalty = torch._foreach_sub(self.parameters, self.anchor)
+        torch._foreach_mul_(penalty, self.importance)
+        torch._foreach_mul_(penalty, self.strength)
+        torch._foreach_add_(gradients, penalty)
+        return integrated
+
+    def after_step(self, integrated: Sequence[Tensor]) -> None:
         """After the optimiser step and the masks: w -= gradient * (theta - previous theta)."""
         moved = torch._foreach_sub(self.parameters, self.previous)
-        torch._foreach_addcmul_(self.path, self.integrated, moved, value=-1)
+        torch._foreach_addcmul_(self.path, integrated, moved, value=-1)
         torch._foreach_copy_(self.previous, self.parameters)
 
-    @torch.no_grad()
     def after_task(self) -> None:
         """Importance += relu(w) / ((theta - anchor)^2 + damping); the anchor moves here; w starts again."""
         for path, importance, anchor, theta in zip(
@@ -57,20 +62,5 @@ class SynapticIntelligence:
             anchor.copy_(theta)
             path.zero_()
         self.tasks_learned += 1
-
-    def _penalty_gradient(self) -> list[Tensor] | None:
-        """2 * strength * importance * (theta - anchor), or None before the first penalised task."""
-        if self.tasks_learned + 1 < self.config.penalty_from_task:
-            return None
-        gradient = torch._foreach_sub(self.parameters, self.anchor)
-        torch._foreach_mul_(gradient, self.importance)
-        torch._foreach_mul_(gradient, 2 * self.config.strength)
-        return gradient
-
-
-def make_consolidation(config: ConsolidationConfig, network: nn.Module) -> SynapticIntelligence | None:
-    """The mechanism that the settings name; None where there is none."""
-    if config.kind == "none":
-        return None
-    protected = list(network.parameters()) if config.include_segments else network.feedforward_parameters()
-    return SynapticIntelligence(config, protected)
+        if self.tasks_learned + 1 >= self.config.penalty_from_task:
+            self.strength.fill_(2 * self.config.strength)

@@ -59,6 +59,8 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device) -> list
     check_company(runs)
     run = runs[0]
     make_reproducible(run.numerics.deterministic)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams, recordings and Triton's kernels are those of the current device
     dtype = as_dtype(run.numerics.precision)
     tasks = PermutedTasks(mnist, run.data, run.num_tasks, device, dtype)
     pixels = tasks.num_pixels
@@ -99,22 +101,15 @@ def make_reproducible(deterministic: bool) -> None:
     """Let PyTorch refuse, or not, what gives other bits when repeated."""
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first product
+        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing reads such memory here
     torch.use_deterministic_algorithms(deterministic)
 
 
 class InTurn:
-    """Learners of one seed each behind the interface of a learner of several seeds: each takes its turn.
+    """A sparse learner for each seed behind the interface of `DenseLearner`: each takes its turn."""
 
-    Args:
-        kind: of the learners.
-        runs, networks: one for each seed.
-        tasks: shared by all.
-    """
-
-    def __init__(
-        self, kind: type[SparseLearner], runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]
-    ) -> None:
-        self.learners = [kind(run, tasks, network) for run, network in zip(runs, networks, strict=True)]
+    def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]) -> None:
+        self.learners = [SparseLearner(run, tasks, network) for run, network in zip(runs, networks, strict=True)]
 
     def begin_task(self, context: Tensor | None) -> None:
         for learner in self.learners:
@@ -131,10 +126,12 @@ class InTurn:
         return [learner.evaluate(prototypes, which) for learner in self.learners]
 
 
-def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]) -> InTurn:
-    """Sparse work on a CPU; whole tensors on a GPU, and where segments are consolidated too."""
-    whole = tasks.train_bytes.is_cuda or runs[0].consolidation.include_segments
-    return InTurn(DenseLearner if whole else SparseLearner, runs, tasks, networks)
+def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]) -> DenseLearner | InTurn:
+    """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do."""
+    rounded = runs[0].numerics.precision in ("tf32", "bfloat16")
+    if tasks.train_bytes.is_cuda or runs[0].consolidation.include_segments or rounded:
+        return DenseLearner(runs, tasks, networks)
+    return InTurn(runs, tasks, networks)
 
 
 class Progress:

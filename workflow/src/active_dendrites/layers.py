@@ -9,6 +9,18 @@ import torch
 from torch import Tensor, nn
 
 
+def losers(x: Tensor, k: int | None) -> Tensor:
+    """What a layer sets to zero: all below each sample's k-th largest value, or, for k None (ReLU), all up to 0.
+
+    Values equal to the k-th largest all win. NaNs do too, so that they reach the loss.
+
+    Args:
+        x: (..., U).
+    Returns: (..., U) bool.
+    """
+    return x <= 0 if k is None else x < x.topk(k, dim=-1, sorted=False).values.amin(-1, keepdim=True)
+
+
 def k_winners(x: Tensor, k: int) -> Tensor:
     """Keep each sample's k largest values and set the rest to zero. Source: method 2.2.
 
@@ -16,15 +28,25 @@ def k_winners(x: Tensor, k: int) -> Tensor:
     are among the largest. The gradient is the 0/1 mask of what was kept.
 
     Args:
-        x: (B, U).
+        x: (..., U).
         k: winners per sample, 1 to U.
-    Returns: (B, U).
+    Returns: (..., U).
     Raises: ValueError if k is outside 1 to U.
     """
     if not 1 <= k <= x.shape[-1]:
         raise ValueError(f"k_winners: found k = {k}, expected 1 to {x.shape[-1]} units")
-    threshold = x.detach().topk(k, dim=-1).values[..., -1:]
-    return torch.where(x >= threshold, x, x.new_zeros(()))
+    return x.masked_fill(losers(x.detach(), k), 0)
+
+
+def strongest(responses: Tensor) -> tuple[Tensor, Tensor]:
+    """Each unit's segment of largest absolute response, the first of equal ones, and that response, sign kept.
+
+    Args:
+        responses: (..., S).
+    Returns: int64 and responses, both (..., 1).
+    """
+    winner = responses.detach().abs().argmax(-1, keepdim=True)
+    return winner, responses.gather(-1, winner)
 
 
 def strongest_response(segments: Tensor, context: Tensor) -> Tensor:
@@ -39,8 +61,7 @@ def strongest_response(segments: Tensor, context: Tensor) -> Tensor:
     """
     units, per_unit, _ = segments.shape
     responses = (context @ segments.flatten(0, 1).T).view(len(context), units, per_unit)  # (N, U, S)
-    winner = responses.detach().abs().argmax(-1, keepdim=True)
-    return responses.gather(-1, winner).squeeze(-1)  # (N, U)
+    return strongest(responses)[1].squeeze(-1)  # (N, U)
 
 
 class MaskedLinear(nn.Linear):

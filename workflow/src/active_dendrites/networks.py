@@ -79,15 +79,7 @@ class Network(nn.Module):
             x = y.relu() if k is None else k_winners(y, k)
         return self.output(x)
 
-    def rezero(self) -> None:
-        """Set all masked weights to zero again, as after every optimiser step."""
-        for layer in (*self.hidden, self.output):
-            layer.rezero()
-
-    def feedforward_parameters(self) -> list[nn.Parameter]:
-        """Weights and biases of every layer, without the segments."""
-        return [parameter for name, parameter in self.named_parameters() if "segments" not in name]
-
 
 def as_dtype(precision: str) -> torch.dtype:
-    return {"float32": torch.float32, "float64": torch.float64}[precision]
+    """Of weights, sums and optimiser state: tf32 and bfloat16 are for what enters matrix products alone."""
+    return torch.float64 if precision == "float64" else torch.float32

@@ -72,12 +72,10 @@ class PermutedTasks:
             )
         return len(self.train_bytes) // batch_size
 
-    def epoch(self, task: int, batch_size: int, order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass over the task in a fresh order: images (B, P) and labels (B,), the partial batch dropped."""
-        shuffled = torch.randperm(len(self.train_bytes), generator=order).to(self.train_bytes.device)
-        for step in range(self.steps_per_epoch(batch_size)):
-            rows = shuffled[step * batch_size : (step + 1) * batch_size]
-            yield self.batch(task, rows)
+    def write_images(self, task: int, images: Tensor) -> None:
+        """All training images of the task into `images`, (N, P), some at a time to spare memory."""
+        for pixels, part in zip(self.train_bytes.split(10_000), images.split(10_000), strict=True):
+            part.copy_(self._permuted(pixels, task))
 
     def batch(self, task: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The training images `rows`, (B, P), and their labels, (B,)."""

@@ -1,0 +1,160 @@
+"""The segments of one layer of several networks on a GPU: only those that can move are touched, however many there are.
+
+The GPU's form of `sparse_parts.Segments` and `kernels.advance_segments`, as one Triton kernel.
+
+Letters: R seeds, learned side by side, U units, S segments per unit, C size of the context.
+"""
+
+import math
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from active_dendrites.config import RunConfig
+from active_dendrites.layers import strongest
+
+NEVER = -(2**30)  # the step of a last gradient that there never was
+VANISHED = 1e-18  # the part of a first moment that moves nothing any more
+
+
+@triton.jit
+def pick(values, s, i):
+    """The value at place i of `values`, whose places are `s`."""
+    return tl.sum(tl.where(s == i, values, 0), 0)
+
+
+@triton.jit
+def advance(
+    segments,
+    context,
+    responses,
+    first,
+    second,
+    last_gain,
+    winner,
+    gate,
+    gradient,
+    steps,
+    constants,
+    S: tl.constexpr,
+    C: tl.constexpr,
+    SHARED: tl.constexpr,
+    REST: tl.constexpr,
+    S_BLOCK: tl.constexpr,
+    C_BLOCK: tl.constexpr,
+):
+    """Adam on those segments of one unit that can move, then its winner and gate. One program for each unit.
+
+    The arguments are the tensors of `LazySegments`. A segment moves for REST steps after its last gradient; when it
+    gets another one later, its moments make up for the decay of the steps that they missed.
+    """
+    real = segments.dtype.element_ty
+    u = tl.program_id(0).to(tl.int64)
+    s, c = tl.arange(0, S_BLOCK), tl.arange(0, C_BLOCK)
+    here, inside, there = u * S + s, s < S, c < C
+    step = tl.load(steps)
+    log1, log2 = tl.load(constants), tl.load(constants + 1)
+    beta1, rest1 = tl.load(constants + 2).to(real), tl.load(constants + 3).to(real)
+    beta2, rest2 = tl.load(constants + 4).to(real), tl.load(constants + 5).to(real)
+    size = (tl.load(constants + 6) / (1 - tl.exp(step.to(tl.float64) * log1))).to(real)
+    scale = (1 / tl.sqrt(1 - tl.exp(step.to(tl.float64) * log2))).to(real)
+    epsilon = tl.load(constants + 7).to(real)
+
+    x = tl.load(context + c, mask=there, other=0)
+    answers = tl.load(responses + here, mask=inside, other=0)
+    gained = tl.load(last_gain + here, mask=inside, other=0)
+    g = tl.where(s == tl.load(winner + u), tl.load(gradient + u), 0)
+    gains = g != 0
+    missed = (step - 1 - gained - REST).to(tl.float64)
+    m = tl.where(missed > 0, tl.exp(missed * log1), 1).to(real)  # what is left of the moments
+    v = tl.where(missed > 0, tl.exp(missed * log2), 1).to(real)
+    moving = inside & (gains | (step - gained <= REST))
+    tl.store(last_gain + here, step, mask=gains)
+    if SHARED:
+        m = beta1 * m * tl.load(first + here, mask=moving, other=0) + rest1 * g
+        v = beta2 * v * tl.load(second + here, mask=moving, other=0) + rest2 * g * g
+        tl.store(first + here, m, mask=moving)
+        tl.store(second + here, v, mask=moving)
+
+    i = tl.min(tl.where(moving, s, S_BLOCK), 0)
+    while i < S_BLOCK:
+        at = (u * S + i) * C + c
+        row = tl.load(segments + at, mask=there, other=0)
+        if SHARED:  # the moments of the row are m * x and v * x^2
+            row -= size * pick(m, s, i) * x / (tl.sqrt(pick(v, s, i)) * scale * tl.abs(x) + epsilon)
+        else:
+            gx = pick(g, s, i) * x
+            row_m = beta1 * pick(m, s, i) * tl.load(first + at, mask=there, other=0) + rest1 * gx
+            row_v = beta2 * pick(v, s, i) * tl.load(second + at, mask=there, other=0) + rest2 * gx * gx
+            tl.store(first + at, row_m, mask=there)
+            tl.store(second + at, row_v, mask=there)
+            row -= size * row_m / (tl.sqrt(row_v) * scale + epsilon)
+        tl.store(segments + at, row, mask=there)
+        answers = tl.where(s == i, tl.sum(row * x, 0), answers)
+        i = tl.min(tl.where(moving & (s > i), s, S_BLOCK), 0)
+
+    tl.store(responses + here, answers, mask=moving)
+    best = tl.minimum(tl.argmax(tl.where(inside, tl.abs(answers), -1), 0), S - 1)  # inside even if there are NaNs
+    tl.store(winner + u, best)
+    tl.store(gate + u, 1 / (1 + tl.exp(-pick(answers, s, best))))
+
+
+class LazySegments:
+    """The segments of one layer of R networks; the counterpart of `dense.WholeSegments`, with Adam of its own.
+
+    Exact, since a batch shares one context and only a unit's winner has a gradient: a segment that has none moves
+    under its first moment alone, until beta1^n has left nothing of it, and while it rests its response stays too.
+    Where Adam is reset for each task, moments are multiples of the task's one context: two numbers a segment.
+
+    Args:
+        run: Adam's settings.
+        weights: (R, U, S, C), learned in place.
+    """
+
+    def __init__(self, run: RunConfig, weights: Tensor) -> None:
+        self.weights, self.shared = weights, run.reset_optimizer
+        self.parameters: list[Tensor] = []  # none that the learner's Adam has to move
+        self.context = weights.new_zeros(weights.shape[-1])
+        self.responses = weights.new_zeros(weights.shape[:3])
+        self.first, self.second = (torch.zeros_like(self.responses if self.shared else weights) for _ in range(2))
+        self.steps = torch.zeros((), dtype=torch.int32, device=weights.device)
+        self.last_gain = torch.full_like(self.responses, NEVER, dtype=torch.int32)
+        self.winner = torch.zeros_like(self.responses[..., 0], dtype=torch.int32)  # (R, U)
+        self.gate = torch.zeros_like(self.responses[..., 0])  # (R, U)
+        betas = torch.tensor(run.adam_betas, dtype=torch.float64)
+        pairs = torch.stack([betas, 1 - betas], 1).flatten()  # beta1, 1 - beta1, beta2, 1 - beta2
+        others = torch.tensor([run.learning_rate, run.adam_epsilon], dtype=torch.float64)
+        self.constants = torch.cat([betas.log(), pairs, others]).to(weights.device)
+        self.rest = math.ceil(math.log(VANISHED) / float(betas[0].log()))  # 394 for beta1 = 0.9
+
+    def begin(self, context: Tensor) -> None:
+        """Answer the context of a new task, (1, C), with every segment."""
+        if self.shared:
+            self.last_gain.fill_(NEVER)
+            for moments in (self.steps, self.first, self.second):
+                moments.zero_()
+        self.context.copy_(context[0])
+        self.responses.copy_(self.weights @ self.context)
+        winner, strength = strongest(self.responses)
+        self.winner.copy_(winner.squeeze(-1))
+        self.gate.copy_(strength.squeeze(-1).sigmoid())
+
+    def gates(self) -> Tensor:
+        """(R, 1, U), one for the whole batch; `learn` changes them in place."""
+        return self.gate[:, None]
+
+    def learn(self, gradient: Tensor) -> list[Tensor]:
+        """One step, given the gradient of each unit's strongest response, (R, U); leaves nothing to the learner."""
+        num_segments, size = self.weights.shape[2:]
+        self.steps += 1
+        advance[(self.winner.numel(),)](
+            *(self.weights, self.context, self.responses, self.first, self.second, self.last_gain),
+            *(self.winner, self.gate, gradient, self.steps, self.constants),
+            **{"S": num_segments, "C": size, "SHARED": self.shared, "REST": self.rest},
+            **{"S_BLOCK": triton.next_power_of_2(num_segments), "C_BLOCK": triton.next_power_of_2(size)},
+            enable_fp_fusion=True,
+            num_warps=1,  # its threads run in step, so that none reads what another is about to write
+        )
+        return []

@@ -1,0 +1,41 @@
+"""A training step as one CUDA graph: the GPU repeats it by itself, and no kernel waits to be launched."""
+
+from collections.abc import Callable
+
+import torch
+
+WARM_UP = 3  # calls before the recording, as PyTorch advises: libraries load and kernels are compiled in the first
+
+
+class Replayed:
+    """Calls a step: the first times as it is, then by replaying a recording of its kernels.
+
+    The same kernels on the same memory, so the same bits. The first calls are steps of the training like all others
+    and a recording runs nothing, so no state has to be put back.
+
+    Args:
+        step: reads and changes only tensors that stay where they are, and never waits for the device.
+    """
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        self.step, self.calls = step, 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        if self.graph is None and self.calls == WARM_UP:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.step()
+        if self.graph is None:
+            self._warm_up()
+        else:
+            self.graph.replay()
+        self.calls += 1
+
+    def _warm_up(self) -> None:
+        """A call on another stream, as PyTorch asks before a recording."""
+        side, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        side.wait_stream(current)
+        with torch.cuda.stream(side):
+            self.step()
+        current.wait_stream(side)

@@ -1,0 +1,49 @@
+"""Matrix products in the precision that the settings name.
+
+float32 and float64 are what they say. tf32 and bfloat16 round what enters a product, forward and backward, to 10
+and 7 bits after the leading one; sums, weights and everything else stay float32. A GPU does so in its hardware;
+elsewhere rounding beforehand gives the same up to the order of sums, so that accuracy can be studied anywhere.
+
+Letters: R seeds, learned side by side; M, K, N rows, summed, columns.
+"""
+
+import torch
+from torch import Tensor
+
+
+def as_tf32(x: Tensor) -> Tensor:
+    """float32 numbers to the nearest with 10 bits after the leading one, to even at a tie; still float32.
+
+    The lowest 13 bits go: half of their range, less one unless the lowest bit that stays is set, is added first.
+    """
+    bits = x.view(torch.int32)
+    return ((bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFF).view(torch.float32)
+
+
+class Products:
+    """Batched matrix products in one precision.
+
+    Args:
+        precision: as in the settings, numerics.precision.
+        on_gpu: whether the hardware rounds.
+    """
+
+    def __init__(self, precision: str, on_gpu: bool) -> None:
+        self.precision, self.on_gpu = precision, on_gpu
+
+    def operand(self, x: Tensor) -> Tensor:
+        """x as it enters products: made once, used in several."""
+        if self.precision == "bfloat16":
+            return x.bfloat16() if self.on_gpu else x.bfloat16().float()
+        return as_tf32(x) if self.precision == "tf32" and not self.on_gpu else x
+
+    def multiply(self, a: Tensor, b: Tensor) -> Tensor:
+        """(R, M, K) times (R, K, N), both from `operand`; in float32, or float64 if they are."""
+        if a.dtype == torch.bfloat16:
+            return torch.bmm(a, b, out_dtype=torch.float32)
+        if self.precision == "tf32" and self.on_gpu:
+            torch.backends.cuda.matmul.allow_tf32 = True
+            product = torch.bmm(a, b)
+            torch.backends.cuda.matmul.allow_tf32 = False  # for these products alone: contexts are told apart exactly
+            return product
+        return torch.bmm(a, b)
