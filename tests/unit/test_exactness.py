@@ -7,6 +7,7 @@ from learning import CASES, CPU, assert_equal, expected, learn
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import InTurn
 from active_dendrites.networks import Network
+from active_dendrites.randomness import generator
 from active_dendrites.sparse import SparseLearner
 from active_dendrites.sparse_parts import Segments
 from active_dendrites.tasks import PermutedTasks
@@ -33,6 +34,40 @@ def test_seeds_side_by_side_equal_oracle(kind: type, case: str, small_run, digit
     runs = [small_run(variant, **overrides, epochs=2, seed=seed) for seed in (5, 1, 8)]
     for run, found in zip(runs, learn(kind, runs, digits), strict=True):
         assert_equal(found, expected(run, digits), 1e-10)
+
+
+@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+def test_company_changes_nothing(kind: type, small_run, digits) -> None:
+    """Where seeds take turns not even a bit; products of other shapes may sum in another order."""
+    runs = [small_run("si_prototype", num_tasks=2, epochs=1, seed=seed) for seed in (5, 1, 8)]
+    (alone,), together = learn(kind, runs[1:2], digits), learn(kind, runs, digits)
+    assert_equal(together[1], alone, 0 if kind is InTurn else 1e-13)
+
+
+@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+def test_the_networks_hold_what_was_learned(kind: type, small_run, digits) -> None:
+    """A result's network, as anyone would use it, is as accurate as the learner found."""
+    runs = [small_run("prototype", num_tasks=1, seed=seed) for seed in (1, 2)]
+    tasks = PermutedTasks(digits, runs[0].data, 1, CPU, torch.float64)
+    networks = [Network(run.network, 784, 784, run.seed, torch.float64) for run in runs]
+    learner, context = kind(runs, tasks, networks), tasks.mean_image(0)[None]
+    learner.begin_task(context)
+    learner.learn_epoch(0, [generator(run.seed, "batch order") for run in runs])
+    learner.end_task()
+    (batch,) = tasks.test_batches(0, len(tasks.test_labels))
+    for network, (accuracy,) in zip(networks, learner.evaluate(context, [0]), strict=True):
+        logits = network(batch[0], network.gates(context))
+        assert (logits.argmax(1) == batch[1]).double().mean().item() == accuracy
+
+
+def test_an_epoch_shows_each_image_once_and_drops_the_rest(small_run, digits) -> None:
+    run = small_run("three_layer_mlp", batch_size=100)
+    tasks = PermutedTasks(digits, run.data, 1, CPU, torch.float64)
+    learner = DenseLearner([run], tasks, [Network(run.network, 784, 784, run.seed, torch.float64)])
+    learner.begin_task(None)
+    learner.learn_epoch(0, [generator(1, "batch order")])
+    assert learner.orders.shape == (1, 7, 100)  # of 768 images
+    assert learner.orders.unique().numel() == 700
 
 
 def test_single_precision_stays_at_rounding(small_run, digits) -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners, strongest_response
+from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners, losers, strongest_response
 from active_dendrites.randomness import generator
 
 
@@ -20,6 +20,19 @@ def test_k_winners_passes_gradient_to_winners_alone() -> None:
     x = torch.tensor([[0.5, -1.0, 2.0]], requires_grad=True)
     (k_winners(x, 2) * torch.tensor([[10.0, 20.0, 30.0]])).sum().backward()
     assert x.grad.tolist() == [[10.0, 0.0, 30.0]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 3), st.lists(st.integers(-3, 3), min_size=9, max_size=72), st.data())
+def test_winners_of_each_seed_and_sample_by_sorting(seeds: int, batch: int, values: list[int], data) -> None:
+    """Few different values, so that there are ties."""
+    units = len(values) // (seeds * batch)
+    x = torch.tensor(values[: seeds * batch * units], dtype=torch.float32).view(seeds, batch, units)
+    k = data.draw(st.integers(1, units))
+    for row, lost in zip(x.flatten(0, 1), losers(x, k).flatten(0, 1), strict=True):
+        threshold = sorted(row.tolist())[-k]
+        assert lost.tolist() == [value < threshold for value in row.tolist()]
+    assert torch.equal(x.masked_fill(losers(x, None), 0), x.relu())
 
 
 @pytest.mark.parametrize("k", [0, 4])

@@ -59,7 +59,7 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device) -> list
     check_company(runs)
     run = runs[0]
     make_reproducible(run.numerics.deterministic)
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # streams, recordings and Triton's kernels are those of the current device
     dtype = as_dtype(run.numerics.precision)
     tasks = PermutedTasks(mnist, run.data, run.num_tasks, device, dtype)

@@ -18,7 +18,7 @@ class Replayed:
     """
 
     def __init__(self, step: Callable[[], None]) -> None:
-        self.step, self.calls = step, 0
+        self.step, self.calls, self.side = step, 0, torch.cuda.Stream()
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
@@ -34,8 +34,8 @@ class Replayed:
 
     def _warm_up(self) -> None:
         """A call on another stream, as PyTorch asks before a recording."""
-        side, current = torch.cuda.Stream(), torch.cuda.current_stream()
-        side.wait_stream(current)
-        with torch.cuda.stream(side):
+        current = torch.cuda.current_stream()
+        self.side.wait_stream(current)
+        with torch.cuda.stream(self.side):
             self.step()
-        current.wait_stream(side)
+        current.wait_stream(self.side)

@@ -1,0 +1,62 @@
+"""Learning on a GPU: equal to the textbook formulation there too. Skipped where there is none."""
+
+import pytest
+import torch
+from learning import CASES, assert_equal, expected, learn
+
+from active_dendrites import dense
+from active_dendrites.dense import DenseLearner
+from active_dendrites.engine import make_reproducible
+from active_dendrites.products import Products
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+GPU = torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def reproducible():
+    """As the training sets it: what PyTorch cannot repeat, or record, is an error here."""
+    make_reproducible(True)
+    yield
+    make_reproducible(False)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_learner_equals_oracle(case: str, small_run, digits) -> None:
+    variant, overrides = CASES[case]
+    run = small_run(variant, **overrides)
+    assert_equal(learn(DenseLearner, [run], digits, GPU)[0], expected(run, digits), 1e-10)
+
+
+def test_consolidated_segments_equal_oracle(small_run, digits) -> None:
+    run = small_run("si_prototype", consolidation__include_segments=True)
+    assert_equal(learn(DenseLearner, [run], digits, GPU)[0], expected(run, digits), 1e-10)
+
+
+@pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "MLP"])
+def test_eight_seeds_side_by_side_equal_oracle(case: str, small_run, digits) -> None:
+    variant, overrides = CASES[case]
+    runs = [small_run(variant, **overrides, epochs=1, seed=seed) for seed in range(8)]
+    for run, found in zip(runs, learn(DenseLearner, runs, digits, GPU), strict=True):
+        assert_equal(found, expected(run, digits), 1e-10)
+
+
+@pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "MLP"])
+def test_replayed_steps_equal_steps_as_they_are(case: str, small_run, digits, monkeypatch) -> None:
+    variant, overrides = CASES[case]
+    runs = [small_run(variant, **overrides, seed=seed) for seed in (1, 2)]
+    replayed = learn(DenseLearner, runs, digits, GPU)
+    monkeypatch.setattr(dense, "Replayed", lambda step: step)
+    for found, wanted in zip(replayed, learn(DenseLearner, runs, digits, GPU), strict=True):
+        assert_equal(found, wanted, 1e-12)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 2**-10), ("bfloat16", 1e-5)])
+def test_hardware_rounds_as_the_emulation(precision: str, tolerance: float) -> None:
+    """bfloat16 to the order of sums; how a GPU rounds to tf32 is not documented."""
+    a, b = torch.randn(2, 64, 784), torch.randn(2, 784, 32)
+    here, there = Products(precision, on_gpu=False), Products(precision, on_gpu=True)
+    wanted = here.multiply(here.operand(a), here.operand(b))
+    found = there.multiply(there.operand(a.to(GPU)), there.operand(b.to(GPU))).cpu()
+    assert (found - wanted).norm() < tolerance * wanted.norm()
+    assert not torch.backends.cuda.matmul.allow_tf32

@@ -1,0 +1,75 @@
+"""Rounded matrix products: the rounding by hand, and the error that it makes."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from learning import CPU
+
+from active_dendrites.dense import DenseLearner
+from active_dendrites.engine import InTurn, make_learner
+from active_dendrites.networks import Network, as_dtype
+from active_dendrites.products import Products, as_tf32
+from active_dendrites.tasks import PermutedTasks
+
+# In units of the last bit that stays, above 1: value, then the nearest, which is even at a tie.
+BY_HAND = [(0.0, 0.0), (1.0, 1.0), (0.5, 0.0), (1.5, 2.0), (0.25, 0.0), (0.75, 1.0), (0.5 + 1 / 64, 1.0), (3.5, 4.0)]
+
+
+@pytest.mark.parametrize(("precision", "bits"), [("tf32", 10), ("bfloat16", 7)])
+def test_rounding_by_hand(precision: str, bits: int) -> None:
+    operand = Products(precision, on_gpu=False).operand
+    values, nearest = torch.tensor(BY_HAND).T * 2.0**-bits + 1
+    for scale in (1.0, -1.0, 2.0**-100, -(2.0**90)):
+        assert torch.equal(operand(values * scale), nearest * scale)
+    special = torch.tensor([0.0, math.inf, -math.inf, math.nan])
+    assert torch.equal(operand(special).nan_to_num(nan=7), special.nan_to_num(nan=7))
+
+
+@settings(deadline=None)
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=2.0**-126, max_value=2.0**127))
+def test_tf32_is_the_nearest_of_its_grid(value: float) -> None:
+    found = as_tf32(torch.tensor([value]))
+    mantissa, exponent = math.frexp(value)  # 0.5 <= mantissa < 1: 11 bits after the point
+    assert found.item() == math.ldexp(round(mantissa * 2**11), exponent - 11)  # Python rounds ties to even, too
+    assert torch.equal(as_tf32(found), found)
+
+
+def gradients(precision: str, small_run, digits) -> torch.Tensor:
+    """Of all weights, for one batch; every unit wins, since rounding would let others win."""
+    run = small_run("sparse_representations_only", network__winner_density=0.999, numerics__precision=precision)
+    dtype = as_dtype(precision)
+    tasks = PermutedTasks(digits, run.data, 1, CPU, dtype)
+    learner = DenseLearner([run], tasks, [Network(run.network, 784, 784, run.seed, dtype)])
+    images, labels = tasks.batch(0, torch.arange(256))
+    logits, passes = learner._forward(images[None], [])
+    found = learner._backward((logits.softmax(-1) - learner.one_hot[labels]) / 256, [], passes)
+    return torch.cat([gradient.flatten().double() for gradient in found])
+
+
+@pytest.mark.parametrize(("precision", "unit"), [("float32", 2**-24), ("tf32", 2**-11), ("bfloat16", 2**-8)])
+def test_error_of_a_step_is_that_of_its_rounding(precision: str, unit: float, small_run, digits) -> None:
+    """A few roundings of at most `unit` each, through a few layers."""
+    exact = gradients("float64", small_run, digits)
+    error = (gradients(precision, small_run, digits) - exact).norm() / exact.norm()
+    assert unit / 8 < error < 8 * unit
+
+
+def test_products_of_a_gpu_sum_in_single_precision() -> None:
+    """PyTorch's bfloat16 product with a float32 result exists; shapes alone, which needs no GPU."""
+    products = Products("bfloat16", on_gpu=True)
+    a, b = (products.operand(torch.empty(shape, device="meta")) for shape in ((2, 3, 4), (2, 4, 5)))
+    assert a.dtype == torch.bfloat16
+    product = products.multiply(a, b)
+    assert (product.dtype, product.shape) == (torch.float32, (2, 3, 5))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64", "tf32", "bfloat16"])
+def test_a_cpu_works_sparsely_where_it_can(precision: str, small_run, digits) -> None:
+    run = small_run("prototype", numerics__precision=precision)
+    dtype = as_dtype(precision)
+    tasks = PermutedTasks(digits, run.data, 1, CPU, dtype)
+    learner = make_learner([run], tasks, [Network(run.network, 784, 784, 1, dtype)])
+    assert isinstance(learner, InTurn if precision in ("float32", "float64") else DenseLearner)
