@@ -5,8 +5,6 @@ The GPU's form of `sparse_parts.Segments` and `kernels.advance_segments`, as one
 Letters: R seeds, learned side by side, U units, S segments per unit, C size of the context.
 """
 
-import math
-
 import torch
 import triton
 import triton.language as tl
@@ -14,9 +12,9 @@ from torch import Tensor
 
 from active_dendrites.config import RunConfig
 from active_dendrites.layers import strongest
+from active_dendrites.sparse_parts import momentum_steps
 
 NEVER = -(2**30)  # the step of a last gradient that there never was
-VANISHED = 1e-18  # the part of a first moment that moves nothing any more
 
 
 @triton.jit
@@ -127,7 +125,7 @@ class LazySegments:
         pairs = torch.stack([betas, 1 - betas], 1).flatten()  # beta1, 1 - beta1, beta2, 1 - beta2
         others = torch.tensor([run.learning_rate, run.adam_epsilon], dtype=torch.float64)
         self.constants = torch.cat([betas.log(), pairs, others]).to(weights.device)
-        self.rest = math.ceil(math.log(VANISHED) / float(betas[0].log()))  # 394 for beta1 = 0.9
+        self.rest = momentum_steps(torch.finfo(weights.dtype).eps, run.adam_betas[0])
 
     def begin(self, context: Tensor) -> None:
         """Answer the context of a new task, (1, C), with every segment."""

@@ -26,7 +26,7 @@ from active_dendrites.tasks import PermutedTasks
 
 # Units in a tile. Listed inputs: 2048 inputs x 64 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.
-LISTED_LANES, WHOLE_LANES = 64, 512
+LISTED_LANES, WHOLE_LANES = 128, 512
 TEST_BATCH = 1000
 
 
@@ -46,15 +46,18 @@ class SparseLearner:
         self.images = PixelLists(tasks, self.dtype)
         layers = [*network.hidden, network.output]
         consolidated = run.consolidation.kind != "none"
-        self.layers = []
-        for layer, listed in zip(layers, self._listed_inputs(), strict=True):
-            black = self.images.black if not self.layers else 0.0
-            self.layers.append(Weights(layer, LISTED_LANES if listed else WHOLE_LANES, black, consolidated))
+        self.layers: list[Weights] = []
+        wins = [k is not None for k in network.winners] + [False]
+        for layer, listed, win in zip(layers, self._listed_inputs(), wins, strict=True):
+            below, black = (self.layers[-1], 0.0) if self.layers else (None, self.images.black)
+            lanes = LISTED_LANES if listed else WHOLE_LANES
+            self.layers.append(Weights(layer, below, lanes, black, win, consolidated))
         fixed = run.reset_optimizer
-        self.segments = [Segments(layer, fixed) for layer in network.hidden] if network.has_dendrites else []
+        dendritic = network.hidden if network.has_dendrites else []
+        self.segments = [Segments(layer, fixed, run.adam_betas) for layer in dendritic]
         self.buffers, self.test_buffers = self._buffers(run.batch_size), self._buffers(TEST_BATCH)
         self.step, self.tasks_learned = 0, 0
-        self.open_gates = [self._tiled(np.ones((1, layer.units), self.dtype), layer) for layer in self.layers[:-1]]
+        self.open_gates = [layer.tile_gates(np.ones((1, layer.units), self.dtype)) for layer in self.layers[:-1]]
 
     def _listed_inputs(self) -> list[bool]:
         """For each layer whether few of its inputs are not zero: pixels and k-winners, but not a ReLU's output."""
@@ -70,7 +73,7 @@ class SparseLearner:
             for part in (*self.layers, *self.segments):
                 part.reset_moments()
         for segments in self.segments:
-            segments.begin(np.ascontiguousarray(context[0].numpy()))
+            segments.begin(np.ascontiguousarray(context[0].numpy()), self.step)
         self.gates = self._training_gates()
 
     def learn_epoch(self, task: int, order: torch.Generator) -> float:
@@ -86,6 +89,7 @@ class SparseLearner:
         buffers, run, labels = self.buffers, self.run, self.tasks.train_labels.numpy()[rows]
         self.step += 1
         self._respond(buffers, self.images.train, rows, place, self.gates)
+        self._wake(buffers)
         loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
         a = kernels.adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, self.step, self.dtype)
         s = self._consolidation_constants()
@@ -94,11 +98,10 @@ class SparseLearner:
             if index:
                 inputs.backpropagate(self.threads, layer, dy, self.gates[index - 1][0], buffers.dy[index - 1])
             unit_sums = dy, buffers.y[index], layer.bias_gradient, layer.gate_gradient
-            self.threads.run(kernels.unit_gradients, layer.tiles, *unit_sums)
-            self.threads.run(
-                *(kernels.update, layer.tiles, layer.theta, layer.m, layer.v, layer.mask, dy, layer.black),
-                *(layer.bias_gradient, *inputs.gradient(dy), a, s, layer.si, layer.base),
-            )
+            self.threads.run(kernels.unit_gradients, layer.live_tiles, *unit_sums)
+            weights = layer.live_rows, layer.theta, layer.m, layer.v, layer.mask
+            gradient = dy, layer.black, layer.bias_gradient, *inputs.gradient(dy)
+            self.threads.run(kernels.update, layer.live_tiles, *weights, *gradient, a, s, layer.si, layer.base)
         self._advance_segments(a)
         return loss
 
@@ -115,26 +118,26 @@ class SparseLearner:
                 k = self.network.winners[index]
                 buffers.inputs[index + 1].fill(self.threads, buffers.y[index], gates[index], of, k)
 
+    def _wake(self, buffers: "Buffers") -> None:
+        """Before anything of this batch moves, units that win for the first time since the reset become live."""
+        parts = zip(self.layers, self.layers[1:], buffers.inputs[1:], buffers.y, strict=False)
+        woken = [below.wake(self.threads, above, won, y) for below, above, won, y in parts if below.wins]
+        if any(woken):
+            self.gates = self._training_gates()
+
     def _advance_segments(self, a: np.ndarray) -> None:
         """d loss / d response = sum of dy * y, times (1 - gate), since dy already holds one factor of the gate."""
         if not self.segments:
             return
         for layer, segments in zip(self.layers, self.segments, strict=False):
-            through_gate = layer.gate_gradient.reshape(-1)[: layer.units] * (1 - segments.gate())
-            segments.advance(self.threads, through_gate, self.step, a, self.run.adam_betas)
+            through_gate = layer.by_unit(layer.gate_gradient) * (1 - segments.gate())
+            segments.advance(self.threads, through_gate, self.step, a)
         self.gates = self._training_gates()
 
     def _training_gates(self) -> list[np.ndarray]:
         if not self.segments:
             return self.open_gates
-        pairs = zip(self.segments, self.layers, strict=False)
-        return [self._tiled(segments.gate()[None], layer) for segments, layer in pairs]
-
-    def _tiled(self, gates: np.ndarray, layer: Weights) -> np.ndarray:
-        """(N, U) -> (N, T, L)."""
-        padded = np.zeros((len(gates), layer.tiles * layer.lanes), self.dtype)
-        padded[:, : layer.units] = gates
-        return padded.reshape(len(gates), layer.tiles, layer.lanes)
+        return [layer.tile_gates(part.gate()[None]) for layer, part in zip(self.layers, self.segments, strict=False)]
 
     def _consolidation_constants(self) -> np.ndarray:
         settings = self.run.consolidation
@@ -158,9 +161,7 @@ class SparseLearner:
         gates, nearest = self.open_gates, None
         if self.segments:
             tables = self.network.gates(prototypes)
-            gates = [
-                self._tiled(table.detach().numpy(), layer) for table, layer in zip(tables, self.layers, strict=False)
-            ]
+            gates = [layer.tile_gates(table.numpy()) for layer, table in zip(self.layers, tables, strict=False)]
         if prototypes is not None:
             nearest = Prototypes(prototypes, self.images)
         return [self._accuracy(task, gates, nearest) for task in which]

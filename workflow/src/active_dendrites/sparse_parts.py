@@ -3,13 +3,13 @@
 Letters: B samples, I inputs, U units, T tiles, L lanes, S segments per unit, C size of the context, N contexts.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.special import expit
 
 from active_dendrites import kernels
 from active_dendrites.layers import DendriticLinear, MaskedLinear
@@ -71,8 +71,9 @@ class Listed:
     def backpropagate(
         self, threads: Threads, layer: "Weights", dy: np.ndarray, gate: np.ndarray, dx: np.ndarray
     ) -> None:
-        dx.fill(0)
-        threads.run(kernels.backpropagate, dy.shape[1], layer.theta, dy, self.start, self.index, gate, dx)
+        dx[: layer.below.live_tiles].fill(0)
+        lists = self.start, self.index
+        threads.run(kernels.backpropagate, dy.shape[1], layer.live_tiles, layer.theta, dy, *lists, gate, dx)
 
     def gradient(self, dy: np.ndarray) -> tuple[np.ndarray, ...]:
         """What `kernels.update` makes the weights' gradient from: the lists by input."""
@@ -110,14 +111,22 @@ class Whole:
 
 
 class Weights:
-    """A masked linear layer in tiles, with its bias as the last row, its Adam moments and its consolidation."""
+    """A masked linear layer in tiles, with its bias as the last row, its Adam moments and its consolidation.
 
-    def __init__(self, layer: MaskedLinear, lanes: int, black: float, consolidated: bool) -> None:
-        self.layer = layer
+    Units stand in an order of their own: the `live` first ones are those that have won since Adam was reset. The
+    others have had no gradient, so they have no moments, and none of their weights can move, those to the layer
+    above included: `kernels.update` leaves them out. Rows of weights stand in the order of the layer below.
+    """
+
+    def __init__(
+        self, layer: MaskedLinear, below: "Weights | None", lanes: int, black: float, wins: bool, consolidated: bool
+    ) -> None:
+        self.layer, self.below, self.wins = layer, below, wins
         self.units, self.inputs = layer.weight.shape
         self.lanes = min(lanes, -(-self.units // 16) * 16)
         self.tiles = -(-self.units // self.lanes)
         self.dtype = layer.weight.detach().numpy().dtype
+        self.unit = np.arange(self.units)  # at each place
         self.theta = self.tile(layer.weight, layer.bias)
         keep = torch.ones_like(layer.weight) if layer.mask is None else layer.mask.to(layer.weight.dtype)
         self.mask = self.tile(keep, torch.ones_like(layer.bias)).astype(np.uint8)
@@ -128,6 +137,7 @@ class Weights:
         self.black = self.dtype.type(black)
         self.base = np.ascontiguousarray(self.theta[:, -1] + self.black * self.theta[:, :-1].sum(1))
         self.bias_gradient, self.gate_gradient = np.zeros_like(self.base), np.zeros_like(self.base)
+        self.reset_moments()
 
     def tile(self, weight: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
         """(U, I) and (U,) -> (T, I + 1, L), the last tile padded with zeros."""
@@ -137,8 +147,43 @@ class Weights:
         tiled[:] = padded.reshape(self.tiles, self.lanes, -1).transpose(0, 2, 1)
         return tiled
 
+    def tile_gates(self, gates: np.ndarray) -> np.ndarray:
+        """A factor for each unit in N contexts: (N, U) -> (N, T, L)."""
+        padded = np.zeros((len(gates), self.tiles * self.lanes), self.dtype)
+        padded[:, : self.units] = gates[:, self.unit]
+        return padded.reshape(len(gates), self.tiles, self.lanes)
+
+    def by_unit(self, tiled: np.ndarray) -> np.ndarray:
+        """(T, L, ...) -> (U, ...), in the order of the PyTorch layer."""
+        return tiled.reshape(-1, *tiled.shape[2:])[self.unit.argsort()]
+
+    @property
+    def live_tiles(self) -> int:
+        """The tiles that hold live units."""
+        return -(-self.live // self.lanes)
+
+    @property
+    def live_rows(self) -> int:
+        """The inputs whose weights can move: pixels all, since black ones are not zero; else the live units below."""
+        return self.inputs if self.below is None else self.below.live
+
     def reset_moments(self) -> None:
-        self.m[:], self.v[:] = 0, 0
+        self.m[:], self.v[:], self.gate_gradient[:] = 0, 0, 0
+        self.live = 0 if self.wins else self.units
+
+    def wake(self, threads: Threads, above: "Weights", winners: Listed, y: np.ndarray) -> bool:
+        """Put the winners of a batch, whose responses are y, among the live units; says whether any was not."""
+        live, pairs = kernels.find_moves(winners.index[: winners.start[-1]], self.live, self.units)
+        woken, self.live = live > self.live, live
+        if len(pairs):
+            for weight in (self.theta, self.mask, *self.si, self.base[:, None], y):  # moments of both are zero
+                threads.run(kernels.exchange_columns, weight.shape[1], weight, pairs)
+            for weight in (above.theta, above.mask, *above.si):
+                threads.run(kernels.exchange_rows, above.tiles, weight, pairs)
+            place = np.arange(self.units)
+            place[pairs], self.unit[pairs] = pairs[:, ::-1], self.unit[pairs[:, ::-1]]
+            kernels.rename(winners.index[: winners.start[-1]], place)
+        return woken
 
     def response(self, batch: int) -> np.ndarray:
         return aligned_zeros((self.tiles, batch, self.lanes), self.dtype)
@@ -146,31 +191,56 @@ class Weights:
     @torch.no_grad()
     def write_back(self) -> None:
         """Put the learned weights into the PyTorch layer."""
-        rows = torch.from_numpy(self.theta.transpose(0, 2, 1).reshape(-1, self.inputs + 1)[: self.units])
-        self.layer.weight.copy_(rows[:, :-1])
-        self.layer.bias.copy_(rows[:, -1])
+        rows = self.by_unit(self.theta.transpose(0, 2, 1))
+        inputs = slice(0, -1) if self.below is None else self.below.unit.argsort()
+        self.layer.weight.copy_(torch.from_numpy(rows[:, inputs]))
+        self.layer.bias.copy_(torch.from_numpy(rows[:, -1]))
+
+
+def momentum_steps(epsilon: float, beta1: float) -> int:
+    """Steps after its last gradient in which a weight still moves under Adam: what is left then is lost in rounding.
+
+    Args:
+        epsilon: the relative spacing of numbers, 2e-16 in float64.
+    """
+    return steps_to(epsilon / 100, beta1)
+
+
+def steps_to(fraction: float, beta: float) -> int:
+    """How many factors of beta make so small a fraction."""
+    return math.ceil(math.log(fraction) / math.log(beta)) if beta > 0 else 1
 
 
 class Segments:
-    """The dendrites of one layer: which segment of each unit wins in the current context, and which can move."""
+    """The dendrites of one layer: which segment of each unit wins in the current context, and which can move.
 
-    def __init__(self, layer: DendriticLinear, fixed_context: bool) -> None:
+    Moments are kept for segments that have won, each pair in a slot of its own. There is a slot for every segment,
+    but memory that was never written costs none (which `zeros_like` would write).
+    """
+
+    def __init__(self, layer: DendriticLinear, fixed_context: bool, betas: list[float]) -> None:
         self.weights = layer.segments.detach().numpy()  # (U, S, C), shared with the PyTorch layer
         units, per_unit, size = self.weights.shape
-        self.dtype, self.width = self.weights.dtype, 1 if fixed_context else size
-        self.slot = np.full((units, per_unit), -1, np.int32)  # of the moments; -1: none yet
+        self.dtype, self.betas = self.weights.dtype, betas
+        self.slot = np.full((units, per_unit), -1, np.int32)  # of the moments; -1: none
+        self.m, self.v = (np.zeros((units * per_unit, 1 if fixed_context else size), self.dtype) for _ in range(2))
         self.active, self.num_active = np.zeros((units, per_unit), np.int32), np.zeros(units, np.int32)
         self.last_gain = np.zeros((units, per_unit), np.int64)
         self.every = np.arange(units)
+        self.momentum_steps = momentum_steps(np.finfo(self.dtype).eps, betas[0])
+        # Steps after which even its second moment is below the smallest number of this precision.
+        self.memory_steps = max(steps_to(np.finfo(self.dtype).tiny, betas[1]), self.momentum_steps + 1)
         self.reset_moments()
 
     def reset_moments(self) -> None:
-        self.slot[:], self.num_active[:], self.num_slots = -1, 0, 0
-        self.m = np.zeros((0, self.width), self.dtype)
-        self.v = np.zeros((0, self.width), self.dtype)
+        self.slot[:], self.num_active[:] = -1, 0
+        self.num_slots, self.free = 0, []
 
-    def begin(self, context: np.ndarray) -> None:
-        """Answer a new context, (C,), with every segment."""
+    def begin(self, context: np.ndarray, step: int) -> None:
+        """Answer a new context, (C,), with every segment; `step` of Adam have been taken."""
+        forgotten = (self.slot >= 0) & (step - self.last_gain > self.memory_steps)
+        self.free += self.slot[forgotten].tolist()
+        self.slot[forgotten] = -1
         self.context = context
         answers = torch.from_numpy(self.weights).flatten(0, 1) @ torch.from_numpy(context)
         self.responses = answers.view(self.slot.shape).numpy()
@@ -178,39 +248,37 @@ class Segments:
 
     def gate(self) -> np.ndarray:
         """(U,) sigmoid of each unit's strongest response."""
-        return expit(self.responses[self.every, self.winner])
+        return torch.from_numpy(self.responses[self.every, self.winner]).sigmoid().numpy()
 
-    def advance(
-        self, threads: Threads, gate_gradient: np.ndarray, step: int, a: np.ndarray, betas: list[float]
-    ) -> None:
+    def advance(self, threads: Threads, gate_gradient: np.ndarray, step: int, a: np.ndarray) -> None:
         """One Adam step of all segments, given each gate's gradient before the sigmoid, (U,)."""
-        self._activate(self.every[gate_gradient != 0], step, betas)
+        self._activate(self.every[gate_gradient != 0], step)
         answers = self.weights, self.context, self.responses, self.winner, gate_gradient
         moments = self.slot, self.m, self.v, self.active, self.num_active, self.last_gain
-        threads.run(kernels.advance_segments, len(self.every), *answers, *moments, step, a)
+        threads.run(kernels.advance_segments, len(self.every), *answers, *moments, step, self.momentum_steps, a)
 
-    def _activate(self, units: np.ndarray, step: int, betas: list[float]) -> None:
+    def _activate(self, units: np.ndarray, step: int) -> None:
         """Let the winners of these units move: moments for those without, aged moments for those that rested."""
         slots = self.slot[units, self.winner[units]]
         rested = step - 1 - self.last_gain[units, self.winner[units]]
-        for u in units[(slots < 0) | (rested > kernels.MOMENTUM_STEPS)]:
+        for u in units[(slots < 0) | (rested > self.momentum_steps)]:
             s = self.winner[u]
             if self.slot[u, s] < 0:
                 self._add_slot(u, s)
             else:
-                age = step - 1 - self.last_gain[u, s] - kernels.MOMENTUM_STEPS
-                self.m[self.slot[u, s]] *= betas[0] ** age
-                self.v[self.slot[u, s]] *= betas[1] ** age
+                age = step - 1 - self.last_gain[u, s] - self.momentum_steps
+                self.m[self.slot[u, s]] *= self.betas[0] ** age
+                self.v[self.slot[u, s]] *= self.betas[1] ** age
             self.last_gain[u, s] = step
             self.active[u, self.num_active[u]] = s
             self.num_active[u] += 1
 
     def _add_slot(self, u: int, s: int) -> None:
-        if self.num_slots == len(self.m):
-            more = np.zeros((max(len(self.every), len(self.m) // 2), self.width), self.dtype)
-            self.m, self.v = np.concatenate([self.m, more]), np.concatenate([self.v, more.copy()])
-        self.slot[u, s] = self.num_slots
-        self.num_slots += 1
+        if self.free:
+            slot = self.free.pop()
+        else:
+            slot, self.num_slots = self.num_slots, self.num_slots + 1
+        self.slot[u, s], self.m[slot], self.v[slot] = slot, 0, 0
 
 
 class PixelLists:
