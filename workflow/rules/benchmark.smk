@@ -1,23 +1,27 @@
-# How fast a training step is here, beside the textbook formulation and what the machine could do.
+# How fast a training is here, beside the textbook formulation and what the machine could do.
 
 
 rule benchmark:
-    """Time a step by number of segments; on an otherwise idle machine."""
+    """Time steps by number of segments, then start, memory, evaluation; on an otherwise idle machine."""
     input:
         mnist=rules.prepare_mnist.output,
         oracle="tests/oracle.py",
     output:
-        table=f"{RESULTS}/benchmark/steps.csv",
+        steps=f"{RESULTS}/benchmark/steps.csv",
         svg=f"{RESULTS}/benchmark/steps.svg",
         png=f"{RESULTS}/benchmark/steps.png",
+        limits=f"{RESULTS}/benchmark/limits.csv",
     log:
-        f"{RESULTS}/benchmark/steps.log",
+        f"{RESULTS}/benchmark/benchmark.log",
     localrule: True
     conda:
         ENVIRONMENT
     threads: 2
     params:
         places=benchmark_places,
+        figure=subpath(output.svg, strip_suffix=".svg"),
     shell:
-        'PYTHONPATH="$PYTHONPATH:$(dirname {input.oracle:q})" python workflow/scripts/benchmark.py'
-        " --threads {threads} {params.places:q} --table {output.table:q} > {log:q} 2>&1"
+        'exec 2> {log:q}; export PYTHONPATH="$PYTHONPATH:$(dirname {input.oracle:q})";'
+        " python workflow/scripts/benchmark.py {params.places:q} --threads {threads}"
+        " --device {config[device]} --table {output.steps:q} --figure {params.figure:q};"
+        " python workflow/scripts/benchmark_limits.py {params.places:q} --threads {threads} --table {output.limits:q}"

@@ -115,9 +115,9 @@ def resolve(wildcards) -> RunConfig:
         sys.exit(str(fault))
 
 
-def benchmark_places(wildcards, input, output) -> list[str]:
-    """Where the benchmark reads and draws, as arguments of benchmark.py. Not compared."""
-    return [f"--mnist={Path(input.mnist[0]).parent}", f"--figure={Path(output.svg).with_suffix('')}"]
+def benchmark_places(wildcards, input) -> list[str]:
+    """Where the benchmark's images are. Not compared."""
+    return [f"--mnist={Path(input.mnist[0]).parent}"]
 
 
 def table_rows(wildcards) -> list[tuple]:

@@ -20,12 +20,15 @@ from oracle import Oracle
 
 from active_dendrites import mnist
 from active_dendrites.config import PAPER, Declarations, RunConfig
+from active_dendrites.dense import DenseLearner
+from active_dendrites.devices import training_device
+from active_dendrites.engine import InTurn, make_learner
 from active_dendrites.networks import Network
+from active_dendrites.randomness import generator
 from active_dendrites.records import machine, whole_file
-from active_dendrites.sparse import SparseLearner
 from active_dendrites.tasks import PermutedTasks
 
-CPU = torch.device("cpu")
+STEPS = {"cpu": 10, "cuda": 200}  # of ours in a row: a GPU is asked how it went once an epoch
 
 
 def main() -> None:
@@ -33,9 +36,9 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("config"))
     parser.add_argument("--mnist", type=Path, default=Path("results/data/mnist"))
     parser.add_argument("--segments", type=int, nargs="+", default=[2, 10, 50, 100])
-    parser.add_argument(
-        "--repeats", type=int, default=3, help="steps of the textbook formulation; ours takes 10 for each"
-    )
+    parser.add_argument("--seeds", type=int, nargs="+", help="seeds side by side; default 1, on a GPU 1 and 8")
+    parser.add_argument("--repeats", type=int, default=3, help="how often ours and the textbook formulation take turns")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--figure", type=Path, required=True, help="path without ending: .svg and .png are written")
@@ -43,86 +46,93 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     images = mnist.load(arguments.mnist)
     run = Declarations(arguments.config).resolve(PAPER, "prototype", 10, seed=1)
-    rates = machine_rates()
     rows = []
-    for segments in arguments.segments:
-        network = run.network.model_copy(update={"segments_per_unit": segments})
-        row = measure(run.model_copy(update={"network": network}), images, arguments.repeats, rates)
-        print(row, file=sys.stderr, flush=True)
-        rows.append(row)
-    table = pd.DataFrame(rows).assign(threads=arguments.threads, device=machine(CPU)["device"])
+    with training_device(arguments.device) as device:
+        rates = machine_rates(device)
+        for seeds in arguments.seeds or ([1, 8] if device.type == "cuda" else [1]):
+            for segments in arguments.segments:
+                network = run.network.model_copy(update={"segments_per_unit": segments})
+                case = run.model_copy(update={"network": network})
+                rows.append(measure(case, seeds, images, device, arguments.repeats, rates))
+                print(rows[-1], file=sys.stderr, flush=True)
+        table = pd.DataFrame(rows).assign(threads=arguments.threads, device=machine(device)["device"])
     with whole_file(arguments.table) as file:
         table.to_csv(file, index=False, float_format="%.4g")
     draw(table, arguments.figure)
 
 
-def measure(run: RunConfig, images: mnist.MNIST, repeats: int, rates: tuple[float, float]) -> dict[str, float]:
-    """Median milliseconds of a step of ours and of the textbook formulation, alternating."""
-    tasks = PermutedTasks(images, run.data, 1, CPU, torch.float32)
-    network = Network(run.network, tasks.num_pixels, tasks.num_pixels, run.seed)
-    oracle, learner = Oracle(run, network), SparseLearner(run, tasks, network)
-    context = tasks.mean_image(0)[None]
+def measure(
+    run: RunConfig, seeds: int, images: mnist.MNIST, device: torch.device, repeats: int, rates: tuple[float, float]
+) -> dict[str, float]:
+    """Median milliseconds of a step of ours, with several seeds at once, and of the textbook one's, alternating."""
+    steps, pixels_on = STEPS[device.type], float((images.train_images > 0).float().mean())
+    run = run.model_copy(update={"data": run.data.model_copy(update={"train_images": steps * run.batch_size})})
+    runs = [run.model_copy(update={"seed": seed}) for seed in range(1, seeds + 1)]
+    tasks = PermutedTasks(images, run.data, 1, device, torch.float32)
+    networks = [Network(run.network, tasks.num_pixels, tasks.num_pixels, each.seed).to(device) for each in runs]
+    oracle, learner = Oracle(run, networks[0]), make_learner(runs, tasks, networks)
+    context, orders = tasks.mean_image(0)[None], [generator(each.seed, "batch order") for each in runs]
     learner.begin_task(context)
-    place = learner.images.places(0)
+    x, labels = tasks.batch(0, torch.arange(run.batch_size, device=device))
 
-    def rows(number: int) -> torch.Tensor:
-        return torch.arange(run.batch_size) + run.batch_size * (number % 100)
+    def ours() -> object:
+        return learner.learn_epoch(0, orders)
 
-    def ours(number: int) -> None:
-        learner.learn_batch(rows(number).numpy(), place)
+    def textbook() -> object:
+        return oracle.step(x, labels, context.expand(len(x), -1))
 
-    def textbook(number: int) -> None:
-        x, labels = tasks.batch(0, rows(number))
-        oracle.step(x, labels, context.expand(len(x), -1))
-
-    for number in range(10):
-        ours(number)
-    textbook(0)
-    found: dict[Callable, list[float]] = {ours: [], textbook: []}
-    for repeat in range(repeats):
-        for number in range(10):
-            found[ours].append(timed(ours, 10 * repeat + number))
-        found[textbook].append(timed(textbook, repeat))
-    ours_ms, oracle_ms = statistics.median(found[ours]), statistics.median(found[textbook])
+    for _ in range(3):
+        ours()
+    textbook()
+    found = [(timed(ours) / steps, timed(textbook)) for _ in range(repeats)]
+    ours_ms, oracle_ms = (statistics.median(times) for times in zip(*found, strict=True))
     return {
         "segments": run.network.segments_per_unit,
+        "seeds": seeds,
         "ours_ms": ours_ms,
         "oracle_ms": oracle_ms,
-        "ratio": oracle_ms / ours_ms,
-        "floor_ms": floor(run, float((images.train_images > 0).float().mean()), *rates),
-        "ours_steps": len(found[ours]),
+        "ratio": seeds * oracle_ms / ours_ms,
+        "floor_ms": seeds * floor(run, *work_left(run, learner, pixels_on), *rates),
+        "ours_steps": repeats * steps,
         "oracle_steps": repeats,
     }
 
 
-def timed(step: Callable[[int], None], number: int) -> float:
+def timed(work: Callable[[], object]) -> float:
+    """Milliseconds; `work` ends with a number that comes from the device, so that it has ended there too."""
     start = time.perf_counter()
-    step(number)
+    work()
     return 1000 * (time.perf_counter() - start)
 
 
-def machine_rates() -> tuple[float, float]:
+def machine_rates(device: torch.device) -> tuple[float, float]:
     """What this machine does: FLOP per second in a matrix product, bytes per second (read and written) in a copy."""
-    square, big = torch.randn(2048, 2048), torch.randn(64 << 20)
+    square, big = torch.randn(2048, 2048, device=device), torch.randn(64 << 20, device=device)
     to = torch.empty_like(big)
-    product = min(timed(lambda _: square @ square, 0) for _ in range(5))
-    copy = min(timed(lambda _: to.copy_(big), 0) for _ in range(5))
+    product = min(timed(lambda: (square @ square)[0, 0].item()) for _ in range(5))
+    copy = min(timed(lambda: to.copy_(big)[0].item()) for _ in range(5))
     return 2 * 2048**3 / product * 1000, 2 * 4 * big.numel() / copy * 1000
 
 
-def floor(run: RunConfig, pixels_on: float, flop_rate: float, byte_rate: float) -> float:
-    """Milliseconds: the larger of arithmetic and memory traffic that an exact k-winners step cannot leave out.
+def work_left(run: RunConfig, learner: DenseLearner | InTurn, pixels_on: float) -> tuple[list[float], list[float]]:
+    """How many of a batch's pixels and of its units are on, and how many of them can move, layer by layer."""
+    sizes = [784, *run.network.hidden_units]
+    if isinstance(learner, DenseLearner):
+        return sizes, sizes
+    live = [layer.live for layer in learner.learners[0].layers[:-1]]
+    on = [run.network.winner_density * units for units in run.network.hidden_units]
+    return [784 * pixels_on, *on], [784, *live]
 
-    pixels_on: fraction of the training pixels that are not black.
-    """
-    batch, sizes = run.batch_size, [784, *run.network.hidden_units]
-    on = [784 * pixels_on, *(run.network.winner_density * units for units in run.network.hidden_units)]
+
+def floor(run: RunConfig, on: list[float], live: list[float], flop_rate: float, byte_rate: float) -> float:
+    """Milliseconds: the larger of arithmetic and memory traffic that the step cannot leave out."""
     flop = traffic = 0.0
-    for layer, (inputs, units) in enumerate(pairwise(sizes)):
-        flop += 2 * batch * on[layer] * units  # responses of all units to the inputs that are on
-        flop += 2 * batch * on[layer] * on[layer + 1] * (1 if layer == 0 else 2)  # gradients of weights and inputs
-        traffic += 4 * 6 * inputs * units  # weights and Adam's two moments, read and written
-        traffic += 4 * 2 * units * 784  # each unit's winning segment, read and written
+    for layer, (inputs, units) in enumerate(pairwise([784, *run.network.hidden_units])):
+        flop += 2 * run.batch_size * on[layer] * units  # responses of all units to the inputs that are on
+        flop += 2 * run.batch_size * on[layer] * on[layer + 1] * (1 if layer == 0 else 2)  # gradients
+        traffic += 4 * inputs * units  # weights, read for the responses
+        traffic += 4 * 6 * live[layer] * live[layer + 1]  # weights that can move and Adam's two moments: there and back
+        traffic += 4 * 2 * live[layer + 1] * 784  # the winning segments of units that can move
     return 1000 * max(flop / flop_rate, traffic / byte_rate)
 
 
@@ -131,17 +141,23 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     sns.set_theme(style="whitegrid", context="talk", palette="colorblind")
     plt.rcParams |= {"svg.hashsalt": "active-dendrites", "svg.fonttype": "path"}
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
-    curves = {"oracle_ms": "every segment, every sample", "ours_ms": "ours", "floor_ms": "floor of this machine"}
-    for (column, label), marker, style in zip(curves.items(), "so^", ("-", "-", ":"), strict=True):
-        axes.plot(table.segments, table[column], marker=marker, linestyle=style, label=label)
+    alone = table[table.seeds == table.seeds.min()]
+    curves = [("every segment, every sample", alone, "oracle_ms", "s-")]
+    for seeds, rows in table.groupby("seeds"):
+        company = f", {seeds} seeds at once" if seeds > 1 else ""
+        curves.append((f"ours{company}", rows, "ours_ms", "o-"))
+        curves.append((f"floor of this machine{company}", rows, "floor_ms", "^:"))
+    for label, rows, column, style in curves:
+        axes.plot(rows.segments, rows[column], style, label=label)
     axes.set(xscale="log", yscale="log", xlabel="segments per unit", ylabel="milliseconds per training step")
-    axes.set_xticks(table.segments, [str(s) for s in table.segments])
+    axes.set_xticks(alone.segments, [str(s) for s in alone.segments])
     axes.minorticks_off()
     axes.margins(x=0.1)
-    for row in table.itertuples():
+    for row in alone.itertuples():
         middle = (row.segments, (row.ours_ms * row.oracle_ms) ** 0.5)
         axes.annotate(f"{row.ratio:.0f} ×", middle, ha="center", va="center", backgroundcolor="white")
-    axes.set_title(f"Batch 256, 2 × 2048 units, {table.threads[0]} CPU threads ({table.device[0]})", fontsize="small")
+    where = f"{table.device[0]}, {table.threads[0]} CPU threads"
+    axes.set_title(f"Batch 256, 2 × 2048 units ({where})", fontsize="small")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     for ending, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
         figure.savefig(path.with_suffix(f".{ending}"), metadata=metadata, dpi=150)

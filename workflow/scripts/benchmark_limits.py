@@ -1,0 +1,145 @@
+"""Measure what a user waits for besides steps: start, memory, evaluation, and runs at the same time; write a table.
+
+Each measure runs in processes of its own, on the paper's settings and the real images.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from active_dendrites import mnist
+from active_dendrites.config import PAPER, Declarations, RunConfig
+from active_dendrites.networks import Network
+from active_dendrites.randomness import generator
+from active_dendrites.records import machine, whole_file
+from active_dendrites.sparse import SparseLearner
+from active_dendrites.tasks import PermutedTasks
+
+CPU = torch.device("cpu")
+STEPS = 60  # of each run at the same time, after as many to warm up
+# train.py itself, stopped by its first step; the last words are for whoever waits.
+FIRST_STEP = """
+import os, runpy, sys
+from active_dendrites.sparse import SparseLearner
+step = SparseLearner.learn_batch
+def first_step(*arguments):
+    step(*arguments)
+    os._exit(0)
+SparseLearner.learn_batch = first_step
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config"))
+    parser.add_argument("--mnist", type=Path, default=Path("results/data/mnist"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--table", type=Path, required=True)
+    arguments = parser.parse_args()
+    config, images, threads = arguments.config, arguments.mnist, arguments.threads
+    memory, evaluation = alone(hundred_tasks, config, images, threads)
+    starts = [start_to_first_step(config, images, threads) for _ in range(arguments.repeats)]
+    gains = [gain_of_splitting(config, images, threads) for _ in range(arguments.repeats)]
+    rows = [
+        ("start of train.py to first step, 10 tasks", statistics.median(starts), "s", len(starts)),
+        ("evaluating 1,000,000 images after 100 tasks", evaluation, "s", 1),
+        ("peak memory of a training on 100 tasks", memory, "GB", 1),
+        (
+            f"{threads} one-thread runs over one {threads}-thread run, steps per second",
+            statistics.median(gains),
+            "",
+            len(gains),
+        ),
+    ]
+    table = pd.DataFrame(rows, columns=["measure", "value", "unit", "repeats"])
+    table = table.assign(threads=threads, device=machine(CPU)["device"])
+    with whole_file(arguments.table) as file:
+        table.to_csv(file, index=False, float_format="%.4g")
+
+
+def alone(function, *arguments):
+    """The result of a function in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def learner_of(run: RunConfig, images: Path, threads: int) -> tuple[SparseLearner, PermutedTasks]:
+    torch.set_num_threads(threads)
+    tasks = PermutedTasks(mnist.load(images), run.data, run.num_tasks, CPU, torch.float32)
+    network = Network(run.network, tasks.num_pixels, tasks.num_pixels, run.seed)
+    return SparseLearner(run, tasks, network), tasks
+
+
+def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, float]:
+    """Gigabytes at most, and seconds for all test images of 100 tasks; each task is learned for a few steps."""
+    run = Declarations(config).resolve(PAPER, "prototype", 100, seed=1)
+    run = run.model_copy(update={"data": run.data.model_copy(update={"train_images": 4 * run.batch_size})})
+    learner, tasks = learner_of(run, images, threads)
+    prototypes = torch.stack([tasks.mean_image(task) for task in range(100)])
+    order = generator(1, "batch order")
+    for task in range(100):
+        learner.begin_task(prototypes[task : task + 1])
+        learner.learn_epoch(task, order)
+        learner.end_task()
+    start = time.perf_counter()
+    learner.evaluate(prototypes, range(100))
+    seconds = (time.perf_counter() - start) * 1_000_000 / (100 * len(tasks.test_labels))
+    return machine(CPU)["peak_memory_mib"] * 2**20 / 1e9, seconds
+
+
+def start_to_first_step(config: Path, images: Path, threads: int) -> float:
+    """Seconds from the start of the process, interpreter and imports included."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = "--config", str(config), "--mnist", str(images), "--run-folder", folder
+        what = "--variant", "prototype", "--num-tasks", "10", "--threads", str(threads), "--device", "cpu"
+        script = str(Path(__file__).with_name("train.py"))
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", FIRST_STEP, script, *places, *what], check=True, stderr=subprocess.DEVNULL
+        )
+        return time.perf_counter() - start
+
+
+def gain_of_splitting(config: Path, images: Path, threads: int) -> float:
+    """Steps per second of as many one-thread runs as threads, together, over those of one run with all threads."""
+    return sum(together(config, images, threads, 1)) / sum(together(config, images, 1, threads))
+
+
+def together(config: Path, images: Path, runs: int, threads: int) -> list[float]:
+    """Steps per second of each of several runs at the same time."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(runs) as pool:
+        barrier = manager.Barrier(runs)
+        return pool.starmap(steps_per_second, [(config, images, threads, barrier)] * runs, chunksize=1)
+
+
+def steps_per_second(config: Path, images: Path, threads: int, barrier) -> float:
+    run = Declarations(config).resolve(PAPER, "prototype", 10, seed=1)
+    learner, tasks = learner_of(run, images, threads)
+    learner.begin_task(tasks.mean_image(0)[None])
+    place = learner.images.places(0)
+    batches = (
+        torch.randperm(60_000, generator=generator(1, "batch order"))[: STEPS * run.batch_size].view(STEPS, -1).numpy()
+    )
+    for batch in batches:
+        learner.learn_batch(batch, place)
+    barrier.wait()
+    start = time.perf_counter()
+    for batch in batches:
+        learner.learn_batch(batch, place)
+    return STEPS / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()
