@@ -35,10 +35,13 @@ CASES = {
         "si_prototype",
         {"network__segments_per_unit": 2, "network__hidden_units": [20, 20], "epochs": 5, "batch_size": 8},
     ),
-    "several tiles": ("prototype", {"num_tasks": 2, "epochs": 2, "network__hidden_units": [130, 100]}),
+    "several tiles": (
+        "prototype",
+        {"num_tasks": 2, "epochs": 1, "batch_size": 16, "network__hidden_units": [400, 300]},
+    ),
     "several tiles, SI, Adam reset": (
         "si_prototype",
-        {"num_tasks": 2, "epochs": 2, "network__hidden_units": [130, 100], "reset_optimizer": True},
+        {"num_tasks": 2, "epochs": 1, "batch_size": 16, "network__hidden_units": [400, 300], "reset_optimizer": True},
     ),
     "Adam kept, no SI": ("prototype", {"reset_optimizer": False}),
     "SI, Adam reset": ("si_prototype", {"reset_optimizer": True}),

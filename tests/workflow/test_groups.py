@@ -83,14 +83,16 @@ def test_a_seed_that_no_group_has_is_trained_alone(paper: Project) -> None:
     assert trained(paper.plan(*paths, *paper_seeds(8, 8))) == [[1, 2, 3, 4, 5, 6, 7, 8], [9]]
 
 
-def test_a_group_may_take_longer(paper: Project) -> None:
-    minutes, memory = [], []
-    for per_job in (1, 8):
-        done = paper.snakemake("prototype_100", "--dry-run", *paper_seeds(8, per_job), "device=cuda")
-        minutes.append(int(re.search(r"runtime=(\d+)", done.stdout)[1]))
-        memory.append(int(re.search(r"mem_mb=(\d+)", done.stdout)[1]))
-    assert minutes[1] - 15 == pytest.approx((minutes[0] - 15) * 2.75, rel=0.05)
-    assert memory[1] - 4000 == pytest.approx((memory[0] - 4000) * 8, rel=0.01)
+def test_a_group_may_take_longer_and_more_memory(paper: Project) -> None:
+    def needs(per_job: int, device: str) -> tuple[int, int]:
+        done = paper.snakemake("prototype_100", "--dry-run", *paper_seeds(8, per_job), f"device={device}")
+        minutes, memory = (int(re.search(rf"{name}=(\d+)", done.stdout)[1]) for name in ("runtime", "mem_mb"))
+        return minutes - 15, memory - 4000
+
+    in_turn, alone = needs(8, "cpu"), needs(1, "cpu")
+    assert in_turn == pytest.approx((8 * alone[0], 8 * alone[1]), rel=0.01)
+    side_by_side, alone = needs(8, "cuda"), needs(1, "cuda")
+    assert side_by_side == pytest.approx((2.75 * alone[0], alone[1]), rel=0.05)
 
 
 def test_a_group_leaves_the_files_of_every_seed(grouped: Project) -> None:

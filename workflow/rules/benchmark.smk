@@ -19,9 +19,10 @@ rule benchmark:
     threads: 2
     params:
         places=benchmark_places,
+        device=config["device"],
         figure=subpath(output.svg, strip_suffix=".svg"),
     shell:
         'exec 2> {log:q}; export PYTHONPATH="$PYTHONPATH:$(dirname {input.oracle:q})";'
         " python workflow/scripts/benchmark.py {params.places:q} --threads {threads}"
-        " --device {config[device]} --table {output.steps:q} --figure {params.figure:q};"
+        " --device {params.device} --table {output.steps:q} --figure {params.figure:q};"
         " python workflow/scripts/benchmark_limits.py {params.places:q} --threads {threads} --table {output.limits:q}"

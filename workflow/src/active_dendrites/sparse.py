@@ -5,6 +5,8 @@ What makes it fast, and why it changes nothing:
 * Inputs that are zero (losers among k-winners, and black pixels once black is taken out) add nothing to a response,
   get no weight gradient and pass none down: only the others are read (`kernels.respond`, `update`, `backpropagate`).
   After a ReLU too many are left for lists, and matrix products are faster (`sparse_parts.Whole`).
+* About half of the units never win within a task. Without a gradient since Adam was reset a unit has no moments, so
+  neither its weights nor those from it to the layer above can move: they are left out (`sparse_parts.Weights`).
 * A batch shares one context, so a segment answers once per step, not once per sample; a segment that has not won
   since Adam was reset has no moments and cannot move, so its answer stays (`kernels.advance_segments`).
 * While the context stays the same, the moments of a segment are multiples of it: two numbers (`move_shared`).
@@ -26,12 +28,12 @@ from active_dendrites.tasks import PermutedTasks
 
 # Units in a tile. Listed inputs: 2048 inputs x 64 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.
-LISTED_LANES, WHOLE_LANES = 128, 512
+LISTED_LANES, WHOLE_LANES = 64, 512
 TEST_BATCH = 1000
 
 
 class SparseLearner:
-    """Learns and tests on a CPU; the counterpart of `dense.DenseLearner`, with the same methods.
+    """Learns and tests one network on a CPU; `engine.InTurn` gives several the interface of `dense.DenseLearner`.
 
     Args:
         run: settings.

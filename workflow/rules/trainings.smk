@@ -1,0 +1,121 @@
+# For the rules that train: which seeds a job trains, and what a training needs.
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from active_dendrites import NUMERICS
+from active_dendrites.config import RunConfig
+
+# -- which seeds a job trains ------------------------------------------------------------------------------
+#
+# Snakemake removes all outputs of a job before the job starts, and again if it fails. A group of seeds is therefore
+# one job only where none of them has a result; where one has, the others are trained one by one.
+# The flag update() would keep what exists, but a job that fails with other settings would restore the old results
+# and have them taken for new ones: Snakemake notes the parameters of failed jobs as well.
+
+
+class Training(NamedTuple):
+    """One of the rules that train."""
+
+    name: str
+    seeds: list[int | str]  # that one job trains
+    constraints: dict[str, str]  # patterns of wildcards: for which configurations
+
+
+def trainings() -> list[Training]:
+    """The rules that train, one for each group of seeds and last the one for any seed alone."""
+    return [*grouped_trainings(), Training("train", ["{seed}"], {})]
+
+
+def grouped_trainings() -> Iterator[Training]:
+    """The seeds of each scale, `seeds_per_job` at a time, where no result exists."""
+    for scale, seeds in seed_groups():
+        # A job on a cluster comes here too, and must find the rule that it was planned with, whatever exists by now.
+        configurations = [
+            rf"{re.escape(variant)}(?=/tasks-{num_tasks}/)"
+            for variant, num_tasks in declared_runs(scale)
+            if not (workflow.is_main_process and has_results(scale, variant, num_tasks, seeds))
+        ]
+        if configurations:
+            name = f"train_{scale}_seeds_{seeds[0]}_to_{seeds[-1]}"
+            yield Training(name, seeds, {"scale": scale, "variant": "|".join(configurations)})
+
+
+def seed_groups() -> Iterator[tuple[str, list[int]]]:
+    """(scale, seeds) of every group; a last seed that is left over has none."""
+    size = config["seeds_per_job"]
+    for scale, seeds in SEEDS.items():
+        groups = [seeds[start : start + size] for start in range(0, len(seeds), size)]
+        yield from ((scale, group) for group in groups if len(group) > 1)
+
+
+def has_results(scale: str, variant: str, num_tasks: int, seeds: list[int]) -> bool:
+    """Whether any of these seeds has a result of today's settings."""
+    settings_hash = DECLARATIONS.resolve(scale, variant, num_tasks, seeds[0]).settings_hash()
+    for folder in expand(RUN, scale=scale, variant=variant, num_tasks=num_tasks, seed=seeds):
+        try:
+            record = json.loads(Path(folder, "record.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # none, or cut off
+            continue
+        if (record["settings_hash"], record["numerics"]) == (settings_hash, NUMERICS):
+            return True
+    return False
+
+
+# -- what a training needs ---------------------------------------------------------------------------------
+
+
+def training_minutes(num_seeds: int, wildcards, attempt) -> int:
+    """A generous limit for the queue of a cluster: at least twice what a step costs, more with each attempt."""
+    run, on_cpu = resolve(wildcards), config["device"] == "cpu"
+    steps = run.epochs * run.num_tasks * (60_000 // run.batch_size)
+    # Milliseconds: so much in any case, so much for a million weights that a step has to pass over.
+    slow = run.network.winner_density is None or run.consolidation.include_segments
+    overhead, per_million = (30, 25 if slow else 5) if on_cpu else (5, 0.1)
+    feedforward, segments = count_weights(run)
+    milliseconds = overhead + per_million * (feedforward + run.consolidation.include_segments * segments) / 1e6
+    # A CPU takes the seeds in turn; on a GPU eight take at most two and a half times as long as one.
+    milliseconds *= num_seeds if on_cpu else 1 + (num_seeds - 1) / 4
+    return round(attempt * (15 + 2 * steps * milliseconds / 60_000))
+
+
+def training_memory(num_seeds: int, wildcards, attempt) -> int:
+    """Megabytes: Python, CUDA and the images; and of each seed the weights, with what learning keeps beside them."""
+    run = resolve(wildcards)
+    feedforward, segments = count_weights(run)
+    # Gradients, Adam's moments, consolidation and transients; of segments the moments, unless they are two numbers.
+    copies_of_segments = 8 if run.consolidation.include_segments else 1 if run.reset_optimizer else 3
+    each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
+    # A GPU has memory of its own: a network is drawn on the host, and leaves.
+    return round(attempt * (4000 + (each if config["device"] == "cuda" else num_seeds * each)))
+
+
+def count_weights(run: RunConfig) -> tuple[int, int]:
+    """Feed-forward weights, and those of segments."""
+    network = run.network
+    sizes = [784, *network.hidden_units, network.output_units]
+    feedforward = sum(inputs * units for inputs, units in zip(sizes, sizes[1:]))
+    return feedforward, sum(network.hidden_units) * network.segments_per_unit * 784
+
+
+def lift_gpu_limit() -> None:
+    """Let trainings fill the cores of a machine that has no GPU, whatever `--resources gpu=N` says.
+
+    The rule says `gpu=1`, and Snakemake would run N of them at a time, with or without a GPU. A cluster (`--jobs`
+    is given) counts its GPUs itself, and with `device: cuda` a missing GPU is an error of the training.
+    """
+    local = workflow.is_main_process and workflow.global_resources["_nodes"].value is None
+    if local and "gpu" in workflow.global_resources and (config["device"] == "cpu" or lacks_gpu()):
+        workflow.register_resource("gpu", None)
+
+
+def lacks_gpu() -> bool:
+    """Whether `device: auto` ends on the CPU here, asked as the training asks it."""
+    if config["device"] == "cuda":
+        return False
+    import torch  # here, because it takes seconds
+
+    return torch.cuda.device_count() == 0
