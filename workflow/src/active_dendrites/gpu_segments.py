@@ -46,7 +46,7 @@ def advance(
     """Adam on those segments of one unit that can move, then its winner and gate. One program for each unit.
 
     The arguments are the tensors of `LazySegments`. A segment moves for REST steps after its last gradient; when it
-    gets another one later, its moments make up for the decay of the steps that they missed.
+    gets another one later, its second moment makes up for the decay of the steps that it missed.
     """
     real = segments.dtype.element_ty
     u = tl.program_id(0).to(tl.int64)
@@ -66,12 +66,11 @@ def advance(
     g = tl.where(s == tl.load(winner + u), tl.load(gradient + u), 0)
     gains = g != 0
     missed = (step - 1 - gained - REST).to(tl.float64)
-    m = tl.where(missed > 0, tl.exp(missed * log1), 1).to(real)  # what is left of the moments
-    v = tl.where(missed > 0, tl.exp(missed * log2), 1).to(real)
+    v = tl.where(missed > 0, tl.exp(missed * log2), 1).to(real)  # what is left of the second; nothing is of the first
     moving = inside & (gains | (step - gained <= REST))
     tl.store(last_gain + here, step, mask=gains)
     if SHARED:
-        m = beta1 * m * tl.load(first + here, mask=moving, other=0) + rest1 * g
+        m = beta1 * tl.load(first + here, mask=moving, other=0) + rest1 * g
         v = beta2 * v * tl.load(second + here, mask=moving, other=0) + rest2 * g * g
         tl.store(first + here, m, mask=moving)
         tl.store(second + here, v, mask=moving)
@@ -84,7 +83,7 @@ def advance(
             row -= size * pick(m, s, i) * x / (tl.sqrt(pick(v, s, i)) * scale * tl.abs(x) + epsilon)
         else:
             gx = pick(g, s, i) * x
-            row_m = beta1 * pick(m, s, i) * tl.load(first + at, mask=there, other=0) + rest1 * gx
+            row_m = beta1 * tl.load(first + at, mask=there, other=0) + rest1 * gx
             row_v = beta2 * pick(v, s, i) * tl.load(second + at, mask=there, other=0) + rest2 * gx * gx
             tl.store(first + at, row_m, mask=there)
             tl.store(second + at, row_v, mask=there)

@@ -221,7 +221,7 @@ class Segments:
     def __init__(self, layer: DendriticLinear, fixed_context: bool, betas: list[float]) -> None:
         self.weights = layer.segments.detach().numpy()  # (U, S, C), shared with the PyTorch layer
         units, per_unit, size = self.weights.shape
-        self.dtype, self.betas = self.weights.dtype, betas
+        self.dtype, self.beta2 = self.weights.dtype, betas[1]
         self.slot = np.full((units, per_unit), -1, np.int32)  # of the moments; -1: none
         self.m, self.v = (np.zeros((units * per_unit, 1 if fixed_context else size), self.dtype) for _ in range(2))
         self.active, self.num_active = np.zeros((units, per_unit), np.int32), np.zeros(units, np.int32)
@@ -265,10 +265,8 @@ class Segments:
             s = self.winner[u]
             if self.slot[u, s] < 0:
                 self._add_slot(u, s)
-            else:
-                age = step - 1 - self.last_gain[u, s] - self.momentum_steps
-                self.m[self.slot[u, s]] *= self.betas[0] ** age
-                self.v[self.slot[u, s]] *= self.betas[1] ** age
+            else:  # the first moment is lost in rounding already
+                self.v[self.slot[u, s]] *= self.beta2 ** (step - 1 - self.last_gain[u, s] - self.momentum_steps)
             self.last_gain[u, s] = step
             self.active[u, self.num_active[u]] = s
             self.num_active[u] += 1
