@@ -50,6 +50,7 @@ def learn_all(weights: np.ndarray, contexts: np.ndarray, phases: list[Phase], be
     reset=st.booleans(),
 )
 @example(per_unit=5, phases=[(0, 5), (1, 600), (2, 10), (0, 600)], betas=[0.9, 0.999], reset=False)  # rest, return
+@example(per_unit=5, phases=[(0, 5), (1, 700), (0, 20)], betas=[0.5, 0.99], reset=False)  # not forgotten yet
 @example(per_unit=3, phases=[(0, 5), (1, 500), (0, 20), (2, 9)], betas=[0.5, 0.05], reset=False)  # forgotten, return
 def test_lazy_segments_equal_adam_on_all(per_unit: int, phases: list[Phase], betas: list[float], reset: bool) -> None:
     contexts = np.random.default_rng(5).standard_normal((3, SIZE))

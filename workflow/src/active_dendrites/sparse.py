@@ -26,9 +26,9 @@ from active_dendrites.networks import Network
 from active_dendrites.sparse_parts import Images, Listed, PixelLists, Prototypes, Segments, Threads, Weights, Whole
 from active_dendrites.tasks import PermutedTasks
 
-# Units in a tile. Listed inputs: 2048 inputs x 64 units x 4 bytes are half of a 1 MiB second-level cache.
+# Units in a tile. Listed inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.
-LISTED_LANES, WHOLE_LANES = 64, 512
+LISTED_LANES, WHOLE_LANES = 128, 512
 TEST_BATCH = 1000
 
 
