@@ -1,5 +1,10 @@
 """The learners equal the textbook formulation: float64 to 1e-10 over several tasks, float32 to rounding."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from learning import CASES, CPU, assert_equal, expected, learn
@@ -116,3 +121,24 @@ def test_what_enters_a_matrix_product_is_aligned(small_run, digits) -> None:
     for buffers in (learner.buffers, learner.test_buffers):
         arrays += [*buffers.y, *buffers.dy, *(i.x.numpy() for i in buffers.inputs if hasattr(i, "x"))]
     assert [array.ctypes.data % 64 for array in arrays] == [0] * len(arrays)
+
+
+DIGEST = """
+import conftest, hashlib, learning
+from active_dendrites.engine import InTurn
+small_run = conftest.small_run.__wrapped__(conftest.declarations.__wrapped__())
+digits = conftest.digits.__wrapped__()
+for variant in ("prototype", "si_prototype", "three_layer_mlp"):
+    run = small_run(variant, numerics__precision="float32", network__hidden_units=[130, 100])
+    ((weights, _, _),) = learning.learn(InTurn, [run], digits)
+    print(variant, hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights.values())).hexdigest())
+"""
+
+
+def test_a_process_that_compiles_gives_the_bits_of_one_that_loads(tmp_path) -> None:
+    root = Path(__file__).parents[2]
+    places = os.pathsep.join([str(root / "workflow/src"), str(root / "tests")])
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", DIGEST]
+    compiling, loading = (subprocess.check_output(command, env=environment, text=True) for _ in range(2))
+    assert compiling == loading
