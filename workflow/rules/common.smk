@@ -78,7 +78,7 @@ def run_settings(wildcards) -> dict[str, Any]:
 
     Without the seed it is the same for every seed of a job, so that other groups of seeds train nothing again.
     """
-    return {key: value for key, value in resolve(wildcards).settings().items() if key != "seed"}
+    return resolve(wildcards).settings_of_all_seeds()
 
 
 def run_hash(wildcards) -> str:

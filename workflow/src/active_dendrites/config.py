@@ -105,10 +105,13 @@ class RunConfig(Section):
         """The settings as plain nested built-ins, for records and for the workflow's parameters."""
         return self.model_dump()
 
+    def settings_of_all_seeds(self) -> dict[str, Any]:
+        """The settings but the seed: what runs of one configuration share."""
+        return {key: value for key, value in self.settings().items() if key != "seed"}
+
     def settings_hash(self) -> str:
         """16 hex digits that differ where any setting does, but are the same for every seed."""
-        settings = {key: value for key, value in self.settings().items() if key != "seed"}
-        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        return sha256(json.dumps(self.settings_of_all_seeds(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Setting(NamedTuple):

@@ -48,6 +48,7 @@ class DenseLearner:
         self.consolidation = SynapticIntelligence(run.consolidation, protected) if consolidates else None
         # The task's images, normalised: one kernel then gathers a batch, instead of six to gather, permute and scale.
         self.images = torch.empty(tasks.train_bytes.shape, dtype=tasks.dtype, device=device)
+        self.shown: int | None = None  # the task whose images they are
         shape = len(runs), tasks.steps_per_epoch(run.batch_size), run.batch_size
         self.orders = torch.zeros(shape, dtype=torch.int64, device=device)
         self.done = torch.zeros(1, dtype=torch.int64, device=device)  # steps of the epoch
@@ -67,7 +68,9 @@ class DenseLearner:
 
         Nothing waits for the device before the end: the orders go there at once, and the losses stay there.
         """
-        self.tasks.write_images(task, self.images)
+        if task != self.shown:  # not at each epoch: it takes as long as some steps
+            self.tasks.write_images(task, self.images)
+            self.shown = task
         _, steps, batch = self.orders.shape
         shuffled = torch.stack([torch.randperm(len(self.images), generator=order) for order in orders])
         self.orders.copy_(shuffled[:, : steps * batch].view_as(self.orders))
