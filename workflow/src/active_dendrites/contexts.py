@@ -1,0 +1,109 @@
+"""Context vectors: which one enters the dendrites, while a task is learned and when it is tested.
+
+In training a batch has one context. At test each image takes the nearest of the prototypes known so far; the task is
+never told (method 3.2).
+
+Letters: P pixels, C size of the context, N prototypes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from active_dendrites.clustering import OnlineClusters
+from active_dendrites.config import RunConfig
+from active_dendrites.randomness import generator
+from active_dendrites.tasks import PermutedTasks
+
+
+class NoContexts:
+    """For networks without dendrites."""
+
+    fixed = True  # whether all batches of a task have the same context
+    num_clusters: int | None = None  # found by inference while training
+
+    def __init__(self, num_pixels: int) -> None:
+        self.size = num_pixels  # C
+        self.prototypes = torch.zeros(0, self.size)  # (N, C)
+
+    def begin_task(self, task: int) -> Tensor | None:
+        """The context of the task's batches, (1, C); None if there is none, or one for each batch."""
+        return None
+
+    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+        """A context for each batch, (batches, C), where they are not fixed; depends on the images alone."""
+        raise AssertionError("these contexts are fixed")
+
+    @property
+    def templates(self) -> Tensor | None:
+        """(N, P), what images are compared with: prototypes, with zeros at pixels that they do not have.
+
+        Pixels of zero add nothing to |c|^2 nor to x.c, so that the nearest is found as with whole prototypes.
+        """
+        return None
+
+
+class TaskPrototypes(NoContexts):
+    """The task's mean image, told while the task is learned. Source: method 3.1."""
+
+    def __init__(self, tasks: PermutedTasks) -> None:
+        super().__init__(tasks.num_pixels)
+        self.tasks = tasks
+        self.prototypes = tasks.mean_image(0).new_empty(0, self.size)
+
+    def begin_task(self, task: int) -> Tensor:
+        context = self.tasks.mean_image(task)[None]
+        self.prototypes = torch.cat([self.prototypes, context])
+        return context
+
+    @property
+    def templates(self) -> Tensor:
+        return self.prototypes
+
+
+class InferredPrototypes(NoContexts):
+    """The mean of the cluster that a batch is found to belong to, in a random choice of pixels. Source: method 3.3.
+
+    Clusters follow from the images and their order, not from the network: an epoch's contexts are inferred before it.
+    """
+
+    fixed = False
+
+    def __init__(self, run: RunConfig, tasks: PermutedTasks) -> None:
+        settings = run.context
+        super().__init__(settings.num_pixels)
+        self.tasks = tasks
+        drawn = torch.randperm(tasks.num_pixels, generator=generator(run.seed, "context pixels"))
+        self.pixels = drawn[: self.size].sort().values
+        draws = generator(run.seed, "exemplars")
+        self.clusters = OnlineClusters(
+            self.size, exemplars=settings.exemplars, acceptance=settings.acceptance, draws=draws
+        )
+
+    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+        contexts = []
+        for rows in batches:
+            cluster = self.clusters.assign(self.tasks.exact_pixels(task, rows, self.pixels))
+            contexts.append(self._rounded(self.clusters.means[cluster]))  # already moved by this batch
+        self.prototypes = self._rounded(self.clusters.means)
+        return torch.stack(contexts)
+
+    def _rounded(self, means: Tensor) -> Tensor:
+        return means.to(self.tasks.train_bytes.device, self.tasks.dtype)
+
+    @property
+    def num_clusters(self) -> int:
+        return len(self.clusters)
+
+    @property
+    def templates(self) -> Tensor:
+        whole = self.prototypes.new_zeros(len(self.prototypes), self.tasks.num_pixels)
+        return whole.index_copy(1, self.pixels.to(whole.device), self.prototypes)
+
+
+def make_contexts(run: RunConfig, tasks: PermutedTasks) -> NoContexts:
+    """The contexts of one run."""
+    if run.context.kind == "task_prototype":
+        return TaskPrototypes(tasks)
+    return InferredPrototypes(run, tasks) if run.context.kind == "inferred_prototype" else NoContexts(tasks.num_pixels)
