@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from active_dendrites.config import Declarations, RunConfig
+from active_dendrites.config import RunConfig
+from active_dendrites.declarations import Declarations
 from active_dendrites.mnist import MNIST
 
 ROOT = Path(__file__).parents[1]

@@ -1,7 +1,9 @@
 """Cases that every learner must learn as the textbook formulation does, and what it takes to compare the two."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import oracle
 import pytest
 import torch
@@ -13,6 +15,8 @@ from active_dendrites.randomness import generator
 from active_dendrites.tasks import PermutedTasks
 
 CPU = torch.device("cpu")
+INFERRED = {"context__num_pixels": 60, "context__exemplars": 40}
+GATED = {"random_batches": 9, "network__hidden_units": [80, 70]}
 CASES = {
     "prototype": ("prototype", {}),
     "one segment": ("prototype", {"network__segments_per_unit": 1}),
@@ -43,30 +47,48 @@ CASES = {
         "si_prototype",
         {"num_tasks": 2, "epochs": 1, "batch_size": 16, "network__hidden_units": [400, 300], "reset_optimizer": True},
     ),
+    "prototype inferred": ("construct_prototype", INFERRED),
+    "prototype inferred, Adam kept": ("construct_prototype", INFERRED | {"reset_optimizer": False}),
+    "SI on an MLP": ("si_mlp", {"learning_rate": 1e-3, "batch_size": 100}),  # 768 images: the last batch is shorter
     "Adam kept, no SI": ("prototype", {"reset_optimizer": False}),
     "SI, Adam reset": ("si_prototype", {"reset_optimizer": True}),
 }
+# What only whole tensors can learn.
+WHOLE_CASES = {
+    "segments consolidated": ("si_prototype", {"consolidation__include_segments": True}),
+    "XdG": ("xdg", GATED),
+    "SI + XdG": ("si_xdg", GATED),
+    "SI with dropout": ("si_masse-0.1-0.01", {"random_batches": 9}),
+    "a step held short": ("three_layer_mlp", {"learning_rate": 1e-3, "update_norm_limit": 0.02}),
+}
 EXPECTED: dict[str, "Found"] = {}
-Found = tuple[dict[str, torch.Tensor], list[list[float]], list[float]]  # weights, accuracies, mean losses of epochs
+
+
+class Found(NamedTuple):
+    """What was learned by one run."""
+
+    weights: dict[str, torch.Tensor]
+    accuracies: list[list[float]]  # on the tasks seen, after each task
+    losses: list[float]  # mean of each epoch
+    activity: np.ndarray  # (T, U), of the last hidden layer after the last task
 
 
 def learn(kind: type, runs: Sequence[RunConfig], digits: MNIST, device: torch.device = CPU) -> list[Found]:
     """What one of our learners learns, for each run."""
     run, dtype = runs[0], as_dtype(runs[0].numerics.precision)
     tasks = PermutedTasks(digits, run.data, run.num_tasks, device, dtype)
-    networks = [Network(each.network, 784, 784, each.seed, dtype).to(device) for each in runs]
-    learner = kind(runs, tasks, networks)
-    prototypes = torch.stack([tasks.mean_image(t) for t in range(run.num_tasks)])
-    has_context = run.context.kind != "none"
+    learner = kind(runs, tasks)
     orders = [generator(each.seed, "batch order") for each in runs]
     rows, losses = [], []
     for task in range(run.num_tasks):
-        learner.begin_task(prototypes[task : task + 1] if has_context else None)
+        learner.begin_task(task)
         losses += [learner.learn_epoch(task, orders) for _ in range(run.epochs)]
         learner.end_task()
-        rows.append(learner.evaluate(prototypes[: task + 1] if has_context else None, range(task + 1)))
-    weights = [{n: p.detach().cpu() for n, p in network.named_parameters()} for network in networks]
-    return [(theta, [row[i] for row in rows], [loss[i] for loss in losses]) for i, theta in enumerate(weights)]
+        tested = learner.evaluate(range(task + 1))
+        rows.append(tested.accuracy.tolist())
+    weights = [{n: p.detach().cpu() for n, p in network.named_parameters()} for network in learner.networks]
+    found = enumerate(zip(weights, tested.activity, strict=True))
+    return [Found(theta, [row[i] for row in rows], [loss[i] for loss in losses], seen) for i, (theta, seen) in found]
 
 
 def expected(run: RunConfig, digits: MNIST) -> Found:
@@ -78,16 +100,18 @@ def expected(run: RunConfig, digits: MNIST) -> Found:
 
 
 def learn_plainly(run: RunConfig, digits: MNIST) -> Found:
-    network = Network(run.network, 784, 784, run.seed, as_dtype(run.numerics.precision))
-    theta, rows, losses = oracle.train(run, digits, network)
+    size = run.context.num_pixels if run.context.kind == "inferred_prototype" else 784
+    network = Network(run.network, 784, size, run.seed, as_dtype(run.numerics.precision))
+    theta, rows, losses, activity = oracle.train(run, digits, network)
     per_epoch = len(losses) // (run.num_tasks * run.epochs)
     means = torch.tensor(losses, dtype=torch.float64).view(-1, per_epoch).mean(1)
-    return theta, rows, means.tolist()
+    return Found(theta, rows, means.tolist(), activity)
 
 
 def assert_equal(found: Found, wanted: Found, tolerance: float) -> None:
-    for name, value in wanted[0].items():
-        error = (found[0][name] - value).norm() / value.norm()
+    for name, value in wanted.weights.items():
+        error = (found.weights[name] - value).norm() / value.norm()
         assert error <= tolerance, f"{name}: relative error {error:.1e}"
-    assert found[1] == wanted[1]
-    assert found[2] == pytest.approx(wanted[2], rel=max(tolerance, 1e-9))
+    assert found.accuracies == wanted.accuracies
+    assert found.losses == pytest.approx(wanted.losses, rel=max(tolerance, 1e-9))
+    assert np.abs(found.activity - wanted.activity).max() < 1e-6  # stored in single precision

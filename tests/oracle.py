@@ -4,20 +4,36 @@ Nothing clever, and nothing from the library but the initial weights, masks and 
 computes must equal this.
 """
 
+import math
+
+import numpy as np
 import torch
+from clusters import PlainClusters
 from torch import Tensor
 
 from active_dendrites.config import RunConfig
 from active_dendrites.mnist import MNIST
-from active_dendrites.networks import Network
+from active_dendrites.networks import Network, task_gates
 from active_dendrites.randomness import generator
+from active_dendrites.subnetworks import subnetwork_units
 from active_dendrites.tasks import task_permutations
 
 Parameters = dict[str, Tensor]
 
 
-def forward(theta: Parameters, run: RunConfig, x: Tensor, contexts: Tensor | None) -> Tensor:
-    """Logits (B, classes) of x (B, P), each sample with a context of its own, (B, P)."""
+def forward(
+    theta: Parameters,
+    run: RunConfig,
+    x: Tensor,
+    contexts: Tensor | None,
+    gates: list[Tensor] | None = None,
+    keep: list[Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Logits (B, classes) of x (B, P), with a context for each sample, (B, C); and the last hidden layer's output.
+
+    gates: of the task, for each hidden layer (U,) 0 or 1. keep: factors of dropout, of inputs and each hidden layer.
+    """
+    x = x if keep is None else x * keep[0]
     for index, units in enumerate(run.network.hidden_units):
         y = x @ theta[f"hidden.{index}.weight"].T + theta[f"hidden.{index}.bias"]
         if run.network.segments_per_unit:
@@ -30,7 +46,9 @@ def forward(theta: Parameters, run: RunConfig, x: Tensor, contexts: Tensor | Non
             k = round(run.network.winner_density * units)
             threshold = y.sort(dim=1, descending=True).values[:, k - 1 : k]
             x = y * (y >= threshold)
-    return x @ theta["output.weight"].T + theta["output.bias"]
+        x = x if keep is None else x * keep[index + 1]
+        x = x if gates is None else x * gates[index]
+    return x @ theta["output.weight"].T + theta["output.bias"], x
 
 
 class Oracle:
@@ -54,21 +72,29 @@ class Oracle:
             self.theta.values(), run.learning_rate, run.adam_betas, run.adam_epsilon, foreach=False
         )
 
-    def step(self, x: Tensor, labels: Tensor, contexts: Tensor | None) -> float:
-        """Learn one batch (B, P), each sample with a context of its own, (B, P); returns the loss before."""
+    def step(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        contexts: Tensor | None,
+        gates: list[Tensor] | None = None,
+        keep: list[Tensor] | None = None,
+    ) -> float:
+        """Learn one batch (B, P), each sample with a context of its own, (B, C); returns the loss before."""
         theta, si, penalty = self.theta, self.si, 0.0
-        loss = torch.nn.functional.cross_entropy(forward(theta, self.run, x, contexts), labels)
+        logits, _ = forward(theta, self.run, x, contexts, gates, keep)
+        loss = torch.nn.functional.cross_entropy(logits, labels)
         if si and self.tasks_learned + 1 >= si.penalty_from_task:
             moved = [(self.importance[n] * (theta[n] - self.anchor[n]) ** 2).sum() for n in self.protected]
             penalty = si.strength * sum(moved)
         total = loss + penalty
         integrated = total if not si or si.path_gradient == "total" else loss
-        gradients, before = [], {n: theta[n].detach().clone() for n in self.protected}
+        gradients, before = [], {n: p.detach().clone() for n, p in theta.items()}
         if si:
             gradients = torch.autograd.grad(integrated, [theta[n] for n in self.protected], retain_graph=True)
         self.adam.zero_grad()
         total.backward()
-        self.adam.step()
+        self._move()
         with torch.no_grad():
             for name, mask in self.masks.items():
                 theta[name] *= mask
@@ -77,41 +103,117 @@ class Oracle:
         return loss.item()
 
     @torch.no_grad()
+    def _move(self) -> None:
+        """A step of Adam, or of Masse's: always the first step's bias correction, each parameter's step held short."""
+        before = {n: p.clone() for n, p in self.theta.items()}
+        if self.run.adam_bias_correction == "first_step":
+            for state in self.adam.state.values():
+                state["step"].zero_()
+        self.adam.step()
+        for name, old in before.items():
+            norm = math.sqrt((self.theta[name] - old).square().sum())
+            if self.run.update_norm_limit and norm > self.run.update_norm_limit:
+                self.theta[name].copy_(old + (self.theta[name] - old) * self.run.update_norm_limit / norm)
+
+    @torch.no_grad()
     def end_task(self) -> None:
         for n in self.protected:
-            gain = self.path[n].clamp(min=0)
-            self.importance[n] += gain / ((self.theta[n] - self.anchor[n]) ** 2 + self.si.damping)
-            self.anchor[n], self.path[n] = self.theta[n].clone(), torch.zeros_like(gain)
+            distance = (self.theta[n] - self.anchor[n]) ** 2 + self.si.damping
+            if self.si.rectify == "each_task":
+                self.importance[n] += self.path[n].clamp(min=0) / distance
+            else:
+                self.importance[n] = (self.importance[n] + self.path[n] / distance).clamp(min=0)
+            self.anchor[n], self.path[n] = self.theta[n].clone(), torch.zeros_like(self.path[n])
         self.tasks_learned += 1
 
 
-def train(run: RunConfig, mnist: MNIST, network: Network) -> tuple[Parameters, list[list[float]], list[float]]:
-    """Learn all tasks; returns the parameters, the accuracies after each task, and the loss of each step."""
+class PlainContexts:
+    """The context of each training batch, and that of each test image, whose task is not told."""
+
+    def __init__(self, run: RunConfig) -> None:
+        self.run, self.prototypes = run, []
+        self.pixels = torch.arange(784)
+        if run.context.kind == "inferred_prototype":
+            drawn = torch.randperm(784, generator=generator(run.seed, "context pixels"))
+            self.pixels = drawn[: run.context.num_pixels].sort().values
+            draws = generator(run.seed, "exemplars")
+            self.clusters = PlainClusters(len(self.pixels), run.context.exemplars, run.context.acceptance, draws)
+
+    def of_task(self, train_x: Tensor) -> None:
+        if self.run.context.kind != "inferred_prototype":
+            self.prototypes.append(train_x.mean(0))
+
+    def of_batch(self, x: Tensor) -> Tensor:
+        if self.run.context.kind == "inferred_prototype":
+            index = self.clusters.assign(x[:, self.pixels].double())
+            self.prototypes = [mean.to(x.dtype) for mean in self.clusters.means]
+            return self.prototypes[index].expand(len(x), -1)
+        return self.prototypes[-1].expand(len(x), -1)
+
+    def of_images(self, x: Tensor) -> Tensor:
+        nearest = torch.stack([(x[:, self.pixels] - p).square().sum(1) for p in self.prototypes]).argmin(0)
+        return torch.stack(self.prototypes)[nearest]
+
+
+def draw_batches(run: RunConfig, num_images: int, order: torch.Generator) -> list[Tensor]:
+    """The rows of each batch of an epoch."""
+    size = run.batch_size
+    if run.random_batches:
+        return list(torch.randint(num_images, (run.random_batches * size,), generator=order).view(-1, size))
+    shuffled = torch.randperm(num_images, generator=order)
+    batches = [shuffled[start : start + size] for start in range(0, num_images, size)]
+    return batches if run.keep_last_batch else [batch for batch in batches if len(batch) == size]
+
+
+def draw_keep(run: RunConfig, gates: list[Tensor] | None, draws: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
+    """Factors of dropout; of a gated layer they are drawn for the units that are on, then for some that are off."""
+    sizes, batch, factors = [784, *run.network.hidden_units], run.batch_size, []
+    rates = [run.network.input_dropout, *[run.network.hidden_dropout] * len(run.network.hidden_units)]
+    for layer, (size, rate) in enumerate(zip(sizes, rates, strict=True)):
+        factor = torch.ones(batch, size, dtype=dtype)
+        if rate:
+            units = torch.arange(size)
+            if gates is not None and layer:
+                on = gates[layer - 1].bool()
+                units = torch.cat([units[on], units[~on]])[: subnetwork_units(size, run.network.task_gate_density)]
+            factor[:, units] = (torch.rand(batch, len(units), generator=draws) >= rate).to(dtype) / (1 - rate)
+        factors.append(factor)
+    return factors
+
+
+def train(
+    run: RunConfig, mnist: MNIST, network: Network
+) -> tuple[Parameters, list[list[float]], list[float], np.ndarray]:
+    """Learn all tasks; returns the parameters, the accuracies after each task, the loss of each step, and, for each
+    task and unit of the last hidden layer, the fraction of test images that switch it on after the last task.
+    """
     oracle, dtype = Oracle(run, network), network.output.weight.dtype
     permutations = task_permutations(run.num_tasks, 784, run.data.permutation_seed, run.data.first_task_identity)
+    gated, drops = run.network.task_gate_density is not None, run.network.hidden_dropout > 0
+    gates = task_gates(run.network, run.num_tasks, run.seed) if gated else None
 
     def normalise(images: Tensor, task: int) -> Tensor:
         return (images[:, permutations[task]].to(dtype) / 255 - run.data.pixel_mean) / run.data.pixel_std
 
-    order, prototypes, rows, losses = generator(run.seed, "batch order"), [], [], []
+    def gates_of(task: int) -> list[Tensor] | None:
+        return [layer[task].to(dtype) for layer in gates] if gated else None
+
+    order, draws, contexts = generator(run.seed, "batch order"), generator(run.seed, "dropout"), PlainContexts(run)
+    rows, losses = [], []
     for task in range(run.num_tasks):
         if run.reset_optimizer:
             oracle.reset_adam()
         train_x = normalise(mnist.train_images, task)
-        prototypes.append(train_x.mean(0))
+        contexts.of_task(train_x)
         for _ in range(run.epochs):
-            shuffled = torch.randperm(len(train_x), generator=order)
-            for step in range(len(train_x) // run.batch_size):
-                batch = shuffled[step * run.batch_size : (step + 1) * run.batch_size]
-                contexts = prototypes[task].expand(len(batch), -1)
-                losses.append(oracle.step(train_x[batch], mnist.train_labels[batch], contexts))
+            for batch in draw_batches(run, len(train_x), order):
+                x, keep = train_x[batch], draw_keep(run, gates_of(task), draws, dtype) if drops else None
+                losses.append(oracle.step(x, mnist.train_labels[batch], contexts.of_batch(x), gates_of(task), keep))
         oracle.end_task()
-        test_x = [normalise(mnist.test_images, seen) for seen in range(task + 1)]
-        rows.append([accuracy(oracle.theta, run, mnist, x, prototypes) for x in test_x])
-    return {n: p.detach() for n, p in oracle.theta.items()}, rows, losses
-
-
-def accuracy(theta: Parameters, run: RunConfig, mnist: MNIST, x: Tensor, prototypes: list[Tensor]) -> float:
-    nearest = torch.stack([(x - p).square().sum(1) for p in prototypes]).argmin(0)
-    contexts = torch.stack(prototypes)[nearest]
-    return (forward(theta, run, x, contexts).argmax(1) == mnist.test_labels).double().mean().item()
+        tested = []
+        for seen in range(task + 1):
+            x = normalise(mnist.test_images, seen)
+            tested.append(forward(oracle.theta, run, x, contexts.of_images(x), gates_of(seen)))
+        rows.append([(logits.argmax(1) == mnist.test_labels).double().mean().item() for logits, _ in tested])
+    activity = np.stack([(last != 0).double().mean(0).detach().numpy() for _, last in tested])
+    return {n: p.detach() for n, p in oracle.theta.items()}, rows, losses, activity

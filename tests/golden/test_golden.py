@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from learning import GATED, INFERRED
 
 import active_dendrites
 from active_dendrites.engine import train
@@ -15,13 +16,20 @@ from active_dendrites.engine import train
 STORED = Path(__file__).with_name("golden.json")
 VARIANTS = [
     *("prototype", "prototype_segments_10", "si_prototype", "active_dendrites_only"),
-    *("sparse_representations_only", "three_layer_mlp", "ten_layer_mlp"),
+    *("sparse_representations_only", "three_layer_mlp", "ten_layer_mlp", "construct_prototype"),
+    *("si_mlp", "xdg", "si_xdg", "si_masse-0.1-0.01"),
 ]
+SMALL = {
+    "ten_layer_mlp": {"network__hidden_units": [30] * 9},
+    "construct_prototype": INFERRED,
+    "xdg": GATED,
+    "si_xdg": GATED,
+    "si_masse-0.1-0.01": {"random_batches": 9},
+}
 
 
 def measure(variant: str, small_run, digits) -> dict[str, float]:
-    deep = {"network__hidden_units": [30] * 9} if variant == "ten_layer_mlp" else {}
-    (result,) = train([small_run(variant, **deep)], digits, torch.device("cpu"))
+    (result,) = train([small_run(variant, **SMALL.get(variant, {}))], digits, torch.device("cpu"))
     weights = torch.cat([p.detach().flatten() for p in result.network.parameters()])
     return {"accuracy": result.accuracy[-1].mean(), "weight_norm": weights.norm().item()}
 

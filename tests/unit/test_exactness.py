@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from learning import CASES, CPU, assert_equal, expected, learn
+from learning import CASES, CPU, WHOLE_CASES, assert_equal, expected, learn
 
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import InTurn
-from active_dendrites.networks import Network
+from active_dendrites.networks import task_gates
 from active_dendrites.randomness import generator
 from active_dendrites.sparse import SparseLearner
 from active_dendrites.sparse_parts import Segments
@@ -26,16 +26,26 @@ def test_learner_equals_oracle(kind: type, case: str, small_run, digits) -> None
     assert_equal(learn(kind, [run], digits)[0], expected(run, digits), 1e-10)
 
 
-def test_consolidated_segments_equal_oracle(small_run, digits) -> None:
-    run = small_run("si_prototype", consolidation__include_segments=True)
+@pytest.mark.parametrize("case", WHOLE_CASES)
+def test_whole_tensors_equal_oracle(case: str, small_run, digits) -> None:
+    variant, overrides = WHOLE_CASES[case]
+    run = small_run(variant, **overrides)
     assert_equal(learn(DenseLearner, [run], digits)[0], expected(run, digits), 1e-10)
 
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])
-@pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "ReLU with dendrites", "MLP"])
+@pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "ReLU with dendrites", "MLP", "prototype inferred"])
 def test_seeds_side_by_side_equal_oracle(kind: type, case: str, small_run, digits) -> None:
     """Each seed is learned as if it were alone."""
-    variant, overrides = CASES[case]
+    assert_seeds_equal_oracle(kind, *CASES[case], small_run, digits)
+
+
+@pytest.mark.parametrize("case", ["SI + XdG", "SI with dropout", "a step held short"])
+def test_whole_tensors_of_several_seeds_equal_oracle(case: str, small_run, digits) -> None:
+    assert_seeds_equal_oracle(DenseLearner, *WHOLE_CASES[case], small_run, digits)
+
+
+def assert_seeds_equal_oracle(kind: type, variant: str, overrides: dict, small_run, digits) -> None:
     runs = [small_run(variant, **overrides, epochs=2, seed=seed) for seed in (5, 1, 8)]
     for run, found in zip(runs, learn(kind, runs, digits), strict=True):
         assert_equal(found, expected(run, digits), 1e-10)
@@ -54,34 +64,58 @@ def test_the_networks_hold_what_was_learned(kind: type, small_run, digits) -> No
     """A result's network, as anyone would use it, is as accurate as the learner found."""
     runs = [small_run("prototype", num_tasks=1, seed=seed) for seed in (1, 2)]
     tasks = PermutedTasks(digits, runs[0].data, 1, CPU, torch.float64)
-    networks = [Network(run.network, 784, 784, run.seed, torch.float64) for run in runs]
-    learner, context = kind(runs, tasks, networks), tasks.mean_image(0)[None]
-    learner.begin_task(context)
+    learner = kind(runs, tasks)
+    learner.begin_task(0)
     learner.learn_epoch(0, [generator(run.seed, "batch order") for run in runs])
     learner.end_task()
     (batch,) = tasks.test_batches(0, len(tasks.test_labels))
-    for network, (accuracy,) in zip(networks, learner.evaluate(context, [0]), strict=True):
-        logits = network(batch[0], network.gates(context))
+    for network, (accuracy,) in zip(learner.networks, learner.evaluate([0]).accuracy, strict=True):
+        logits = network(batch[0], network.gates(tasks.mean_image(0)[None]))
         assert (logits.argmax(1) == batch[1]).double().mean().item() == accuracy
 
 
-def test_an_epoch_shows_each_image_once_and_drops_the_rest(small_run, digits) -> None:
-    run = small_run("three_layer_mlp", batch_size=100)
-    tasks = PermutedTasks(digits, run.data, 1, CPU, torch.float64)
-    learner = DenseLearner([run], tasks, [Network(run.network, 784, 784, run.seed, torch.float64)])
-    learner.begin_task(None)
-    learner.learn_epoch(0, [generator(1, "batch order")])
-    assert learner.orders.shape == (1, 7, 100)  # of 768 images
-    assert learner.orders.unique().numel() == 700
+def test_a_gated_network_is_what_its_task_learned(small_run, digits) -> None:
+    """Used with the gates of a task it is as accurate as the learner found; another task's units have not moved."""
+    variant, overrides = WHOLE_CASES["SI + XdG"]
+    run = small_run(variant, num_tasks=2, **overrides)
+    tasks = PermutedTasks(digits, run.data, 2, CPU, torch.float64)
+    learner = DenseLearner([run], tasks)
+    (network,), gates = learner.networks, task_gates(run.network, 2, run.seed)
+    before = network.hidden[1].weight.detach().clone()
+    learner.begin_task(0)
+    learner.learn_epoch(0, [generator(run.seed, "batch order")])
+    learner.end_task()
+    on = gates[1][0, :, None] & gates[0][0]
+    moved = network.hidden[1].weight != before
+    assert moved[on].float().mean() > 0.9 and not moved[~on].any()
+    (batch,) = tasks.test_batches(0, len(tasks.test_labels))
+    logits = network(batch[0], [layer[0:1].double() for layer in gates])
+    assert (logits.argmax(1) == batch[1]).double().mean().item() == learner.evaluate([0]).accuracy[0, 0]
+
+
+@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+@pytest.mark.parametrize(
+    ("overrides", "sizes"),
+    [({}, [100] * 7), ({"keep_last_batch": True}, [100] * 7 + [68]), ({"random_batches": 9}, [100] * 9)],
+)
+def test_an_epoch_shows_the_images_that_it_should(kind: type, overrides: dict, sizes: list, small_run, digits) -> None:
+    """Each once, and the rest is dropped or makes a shorter batch; or so many batches with replacement."""
+    run = small_run("three_layer_mlp", batch_size=100, **overrides)
+    learner = kind([run], PermutedTasks(digits, run.data, 1, CPU, torch.float64))
+    batches = learner.batches.draw(generator(1, "batch order"))
+    assert [len(batch) for batch in batches] == sizes
+    rows = torch.cat(batches)
+    assert (rows.unique().numel() == len(rows)) == ("random_batches" not in overrides)
+    assert rows.max() < 768
 
 
 def test_single_precision_stays_at_rounding(small_run, digits) -> None:
     """One epoch: later, a winner that changes by rounding would grow, as in any single-precision training."""
     run = small_run("prototype", num_tasks=1, epochs=1, numerics__precision="float32")
     found, wanted = learn(InTurn, [run], digits)[0], expected(run, digits)
-    for name, value in wanted[0].items():
-        assert (found[0][name] - value).norm() / value.norm() < 1e-4, name
-    assert found[2] == pytest.approx(wanted[2], rel=1e-4)
+    for name, value in wanted.weights.items():
+        assert (found.weights[name] - value).norm() / value.norm() < 1e-4, name
+    assert found.losses == pytest.approx(wanted.losses, rel=1e-4)
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -108,15 +142,16 @@ def test_threads_do_not_change_a_bit(threads: int, small_run, digits) -> None:
         torch.set_num_threads(count)
         results += learn(InTurn, [run], digits)
     torch.set_num_threads(1)
-    assert all(torch.equal(results[0][0][name], value) for name, value in results[1][0].items())
-    assert results[0][1:] == results[1][1:]
+    one, several = results
+    assert all(torch.equal(one.weights[name], value) for name, value in several.weights.items())
+    assert one[1:3] == several[1:3]
 
 
 def test_what_enters_a_matrix_product_is_aligned(small_run, digits) -> None:
     """Otherwise its bits could differ from process to process."""
     run = small_run("three_layer_mlp", numerics__precision="float32")
     tasks = PermutedTasks(digits, run.data, 1, CPU, torch.float32)
-    learner = SparseLearner(run, tasks, Network(run.network, 784, 784, run.seed))
+    learner = SparseLearner(run, tasks)
     arrays = [layer.theta for layer in learner.layers]
     for buffers in (learner.buffers, learner.test_buffers):
         arrays += [*buffers.y, *buffers.dy, *(i.x.numpy() for i in buffers.inputs if hasattr(i, "x"))]
@@ -130,8 +165,8 @@ small_run = conftest.small_run.__wrapped__(conftest.declarations.__wrapped__())
 digits = conftest.digits.__wrapped__()
 for variant in ("prototype", "si_prototype", "three_layer_mlp"):
     run = small_run(variant, numerics__precision="float32", network__hidden_units=[130, 100])
-    ((weights, _, _),) = learning.learn(InTurn, [run], digits)
-    print(variant, hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights.values())).hexdigest())
+    (found,) = learning.learn(InTurn, [run], digits)
+    print(variant, hashlib.sha256(b"".join(w.numpy().tobytes() for w in found.weights.values())).hexdigest())
 """
 
 

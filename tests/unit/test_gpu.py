@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from learning import CASES, assert_equal, expected, learn
+from learning import CASES, WHOLE_CASES, assert_equal, expected, learn
 
 from active_dendrites import dense
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import make_reproducible
 from active_dendrites.products import Products
 
+ALL_CASES = CASES | WHOLE_CASES
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 GPU = torch.device("cuda")
 
@@ -21,32 +22,30 @@ def reproducible():
     make_reproducible(False)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALL_CASES)
 def test_learner_equals_oracle(case: str, small_run, digits) -> None:
-    variant, overrides = CASES[case]
+    variant, overrides = ALL_CASES[case]
     run = small_run(variant, **overrides)
     assert_equal(learn(DenseLearner, [run], digits, GPU)[0], expected(run, digits), 1e-10)
 
 
-def test_consolidated_segments_equal_oracle(small_run, digits) -> None:
-    run = small_run("si_prototype", consolidation__include_segments=True)
-    assert_equal(learn(DenseLearner, [run], digits, GPU)[0], expected(run, digits), 1e-10)
+SIDE_BY_SIDE = ["prototype", "SI, Adam kept", "MLP", "prototype inferred", "SI + XdG", "SI with dropout"]
 
 
-@pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "MLP"])
+@pytest.mark.parametrize("case", SIDE_BY_SIDE)
 def test_eight_seeds_side_by_side_equal_oracle(case: str, small_run, digits) -> None:
-    variant, overrides = CASES[case]
+    variant, overrides = ALL_CASES[case]
     runs = [small_run(variant, **overrides, epochs=1, seed=seed) for seed in range(8)]
     for run, found in zip(runs, learn(DenseLearner, runs, digits, GPU), strict=True):
         assert_equal(found, expected(run, digits), 1e-10)
 
 
-@pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "MLP"])
+@pytest.mark.parametrize("case", SIDE_BY_SIDE)
 def test_replayed_steps_equal_steps_as_they_are(case: str, small_run, digits, monkeypatch) -> None:
-    variant, overrides = CASES[case]
+    variant, overrides = ALL_CASES[case]
     runs = [small_run(variant, **overrides, seed=seed) for seed in (1, 2)]
     replayed = learn(DenseLearner, runs, digits, GPU)
-    monkeypatch.setattr(dense, "Replayed", lambda step: step)
+    monkeypatch.setattr(dense, "Replayed", lambda step, *generators: step)
     for found, wanted in zip(replayed, learn(DenseLearner, runs, digits, GPU), strict=True):
         assert_equal(found, wanted, 1e-12)
 

@@ -10,7 +10,7 @@ from learning import CPU
 
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import InTurn, make_learner
-from active_dendrites.networks import Network, as_dtype
+from active_dendrites.networks import as_dtype
 from active_dendrites.products import Products, as_tf32
 from active_dendrites.tasks import PermutedTasks
 
@@ -42,7 +42,7 @@ def gradients(precision: str, small_run, digits) -> torch.Tensor:
     run = small_run("sparse_representations_only", network__winner_density=0.999, numerics__precision=precision)
     dtype = as_dtype(precision)
     tasks = PermutedTasks(digits, run.data, 1, CPU, dtype)
-    learner = DenseLearner([run], tasks, [Network(run.network, 784, 784, run.seed, dtype)])
+    learner = DenseLearner([run], tasks)
     images, labels = tasks.batch(0, torch.arange(256))
     logits, passes = learner._forward(images[None], [])
     found = learner._backward((logits.softmax(-1) - learner.one_hot[labels]) / 256, [], passes)
@@ -71,5 +71,5 @@ def test_a_cpu_works_sparsely_where_it_can(precision: str, small_run, digits) ->
     run = small_run("prototype", numerics__precision=precision)
     dtype = as_dtype(precision)
     tasks = PermutedTasks(digits, run.data, 1, CPU, dtype)
-    learner = make_learner([run], tasks, [Network(run.network, 784, 784, 1, dtype)])
+    learner = make_learner([run], tasks)
     assert isinstance(learner, InTurn if precision in ("float32", "float64") else DenseLearner)

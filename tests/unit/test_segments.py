@@ -62,7 +62,8 @@ def test_lazy_segments_equal_adam_on_all(per_unit: int, phases: list[Phase], bet
         if reset:
             segments.reset_moments()
             step = 0
-        segments.begin(contexts[which], step)
+        segments.forget(step)
+        segments.answer(contexts[which])
         for gate_gradient in draw_gradients(seed, steps):
             step += 1
             a = kernels.adam_constants(LEARNING_RATE, betas, EPSILON, step, np.float64)
@@ -74,13 +75,16 @@ def test_lazy_segments_equal_adam_on_all(per_unit: int, phases: list[Phase], bet
 def test_moments_that_are_lost_in_rounding_give_back_their_memory() -> None:
     segments = Segments(draw_layer(3), False, [0.5, 0.05])
     context = np.ones(SIZE)
-    segments.begin(context, 0)
+    segments.forget(0)
+    segments.answer(context)
     a = kernels.adam_constants(LEARNING_RATE, [0.5, 0.05], EPSILON, 1, np.float64)
     segments.advance(Threads(1), np.ones(UNITS), 1, a)
     assert (segments.slot >= 0).sum() == segments.num_slots == UNITS
-    segments.begin(context, 1 + segments.memory_steps)
+    segments.forget(1 + segments.memory_steps)
+    segments.answer(context)
     assert (segments.slot >= 0).sum() == UNITS
-    segments.begin(context, 2 + segments.memory_steps)
+    segments.forget(2 + segments.memory_steps)
+    segments.answer(context)
     assert (segments.slot >= 0).sum() == 0
     segments.advance(Threads(1), np.ones(UNITS), 3 + segments.memory_steps, a)
     assert segments.num_slots == UNITS

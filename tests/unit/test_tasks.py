@@ -8,7 +8,7 @@ import torch
 from active_dendrites.mnist import MNIST
 from active_dendrites.networks import Network
 from active_dendrites.randomness import generator
-from active_dendrites.tasks import PermutedTasks, task_permutations
+from active_dendrites.tasks import Batches, PermutedTasks, task_permutations
 
 CPU = torch.device("cpu")
 
@@ -62,9 +62,9 @@ def test_labels_beyond_the_head_are_refused(small_run, digits: MNIST) -> None:
         PermutedTasks(digits, data, 2, CPU, torch.float32)
 
 
-def test_too_large_a_batch_is_refused(tasks: PermutedTasks) -> None:
+def test_too_large_a_batch_is_refused(small_run) -> None:
     with pytest.raises(ValueError, match="found 1000, expected at most 768"):
-        tasks.steps_per_epoch(1000)
+        Batches(small_run("prototype", batch_size=1000), 768)
 
 
 def test_changing_the_model_does_not_move_the_data(small_run) -> None:

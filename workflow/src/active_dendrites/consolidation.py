@@ -32,6 +32,11 @@ class SynapticIntelligence:
         self.strength = parameters[0].new_zeros(())  # twice the penalty's, 0 before the first penalised task
         self.tasks_learned = 0
 
+    def take_over(self, importance: Sequence[Tensor]) -> None:
+        """Protect other weights from here on, those that the parameters hold now, with the importance they had."""
+        torch._foreach_copy_(self.importance, importance)
+        torch._foreach_copy_([*self.anchor, *self.previous], [*self.parameters, *self.parameters])
+
     def before_step(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """Add the penalty's gradient to those of the loss, in place; returns the gradients to be integrated.
 
@@ -54,11 +59,13 @@ class SynapticIntelligence:
         torch._foreach_copy_(self.previous, self.parameters)
 
     def after_task(self) -> None:
-        """Importance += relu(w) / ((theta - anchor)^2 + damping); the anchor moves here; w starts again."""
+        """Importance += relu(w) / ((theta - anchor)^2 + damping), or relu of the whole sum; the anchor moves here."""
         for path, importance, anchor, theta in zip(
             self.path, self.importance, self.anchor, self.parameters, strict=True
         ):
-            importance += path.relu() / ((theta - anchor).square() + self.config.damping)
+            gain = path.relu() if self.config.rectify == "each_task" else path
+            importance += gain / ((theta - anchor).square() + self.config.damping)
+            importance.relu_()  # changes something only where gains may be negative
             anchor.copy_(theta)
             path.zero_()
         self.tasks_learned += 1

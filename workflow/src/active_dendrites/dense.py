@@ -9,19 +9,33 @@ Letters: R seeds, B batch, P pixels, I inputs, U units, S segments per unit, C s
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from active_dendrites.config import RunConfig
 from active_dendrites.consolidation import SynapticIntelligence
+from active_dendrites.contexts import make_contexts
+from active_dendrites.dropout import Dropout
 from active_dendrites.graphs import Replayed
 from active_dendrites.layers import MaskedLinear, losers, strongest
-from active_dendrites.networks import Network
+from active_dendrites.networks import Network, make_network
 from active_dendrites.products import Products
-from active_dendrites.tasks import PermutedTasks
+from active_dendrites.subnetworks import Subnetworks
+from active_dendrites.tasks import Batches, PermutedTasks
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
+
+
+class Tested(NamedTuple):
+    """What tests found on N tasks: accuracies (R, N), and what the last hidden layer did, (R, N, U).
+
+    activity: the fraction of a task's test images for which a unit's output is not zero.
+    """
+
+    accuracy: np.ndarray
+    activity: np.ndarray
 
 
 class DenseLearner:
@@ -29,17 +43,24 @@ class DenseLearner:
 
     Args:
         runs: settings, equal but for the seed.
-        tasks: the images, on the networks' device.
-        networks: where learning starts, one for each run. Their parameters become views of the learner's tensors, so
-            they hold what was learned without its being written back.
+        tasks: the images, on the device where learning takes place.
+
+    Attributes:
+        networks: one for each run. Their parameters are views of the learner's tensors, so they hold what was learned
+            without its being written back; of task-gated networks, after `end_task`.
+        contexts: likewise.
     """
 
-    def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]) -> None:
+    def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks) -> None:
         run, device, on_gpu = runs[0], tasks.train_bytes.device, tasks.train_bytes.is_cuda
-        self.run, self.tasks, self.networks, self.winners = run, tasks, networks, networks[0].winners
+        self.run, self.tasks = run, tasks
+        self.contexts = [make_contexts(each, tasks) for each in runs]
+        self.networks = [make_network(each, tasks, own.size) for each, own in zip(runs, self.contexts, strict=True)]
+        self.winners, self.fixed_contexts = self.networks[0].winners, self.contexts[0].fixed
         self.products = Products(run.numerics.precision, on_gpu)
-        self.layers = [Layer(same) for same in zip(*([*n.hidden, n.output] for n in networks), strict=True)]
-        self.segments = make_segments(run, networks, lazy=on_gpu and not run.consolidation.include_segments)
+        self._take_parameters(runs)
+        lazy = on_gpu and self.fixed_contexts and not run.consolidation.include_segments
+        self.segments = make_segments(run, self.networks, lazy)
         feedforward = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
         parameters = [*feedforward, *(p for segments in self.segments for p in segments.parameters)]
         self.adam = Adam(run, parameters)
@@ -49,19 +70,64 @@ class DenseLearner:
         # The task's images, normalised: one kernel then gathers a batch, instead of six to gather, permute and scale.
         self.images = torch.empty(tasks.train_bytes.shape, dtype=tasks.dtype, device=device)
         self.shown: int | None = None  # the task whose images they are
-        shape = len(runs), tasks.steps_per_epoch(run.batch_size), run.batch_size
+        self.batches = Batches(run, len(self.images))
+        shape = len(runs), self.batches.steps, run.batch_size
         self.orders = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.share = torch.zeros(shape[1:], dtype=tasks.dtype, device=device)  # of each image in its batch's mean
+        inferred = (*shape[:2], 0 if self.fixed_contexts else self.contexts[0].size)
+        self.inferred = torch.zeros(inferred, dtype=tasks.dtype, device=device)  # the context of each batch
         self.done = torch.zeros(1, dtype=torch.int64, device=device)  # steps of the epoch
         self.loss = torch.zeros(len(runs), dtype=torch.float64, device=device)  # summed over them
         self.one_hot = torch.eye(run.network.output_units, dtype=tasks.dtype, device=device)
-        self.step = Replayed(self._step) if on_gpu else self._step
+        sizes = [tasks.num_pixels, *(layer.weight.shape[1] for layer in self.layers[:-1])]
+        self.dropout = Dropout(runs, sizes, device, tasks.dtype)
+        self.step = Replayed(self._step, self.dropout.generators) if on_gpu else self._step
 
-    def begin_task(self, context: Tensor | None) -> None:
-        """Start a task whose batches share this context, (1, C)."""
+    def _take_parameters(self, runs: Sequence[RunConfig]) -> None:
+        """Let the networks' parameters become views, and set up the layers that are learned: all, or a task's part."""
+        self.layers = [whole_layer(same) for same in zip(*([*n.hidden, n.output] for n in self.networks), strict=True)]
+        self.subnetworks = None
+        if self.run.network.task_gate_density is None:
+            return
+        self.subnetworks = Subnetworks(runs, self.tasks)
+        self.whole = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
+        self.whole_importance = [torch.zeros_like(parameter) for parameter in self.whole]
+        self.layers = self._task_layers(0)
+        self.task_gates = [gates.clone() for gates in self.subnetworks.task_gates(0)]
+
+    def _task_layers(self, task: int) -> list["Layer"]:
+        """The layers of a task's subnetwork, copied from the whole."""
+        parts = [whole[place] for whole, place in zip(self.whole, self.subnetworks.places(task), strict=True)]
+        return [Layer(weight, bias, None) for weight, bias in zip(parts[::2], parts[1::2], strict=True)]
+
+    def begin_task(self, task: int) -> None:
+        """Start to learn a task."""
+        contexts = [each.begin_task(task) for each in self.contexts]
         if self.run.reset_optimizer:
             self.adam.reset()
         for segments in self.segments:
-            segments.begin(context)
+            segments.begin(torch.cat(contexts) if self.fixed_contexts else None)
+        if self.subnetworks:
+            self._enter(task)
+
+    def _enter(self, task: int) -> None:
+        """Go to the task's subnetwork."""
+        self.task, places = task, self.subnetworks.places(task)
+        for here, there in zip(self.layers, self._task_layers(task), strict=True):
+            here.weight.copy_(there.weight)
+            here.bias.copy_(there.bias)
+        for here, there in zip(self.task_gates, self.subnetworks.task_gates(task), strict=True):
+            here.copy_(there)
+        if self.consolidation:
+            self.consolidation.take_over([w[place] for w, place in zip(self.whole_importance, places, strict=True)])
+
+    def _leave(self) -> None:
+        """Put what the subnetwork learned into the whole."""
+        parts = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
+        for index, place in enumerate(self.subnetworks.places(self.task)):
+            self.whole[index][place] = parts[index]
+            if self.consolidation:
+                self.whole_importance[index][place] = self.consolidation.importance[index]
 
     def learn_epoch(self, task: int, orders: Sequence[torch.Generator]) -> list[float]:
         """One pass over the task, in an order of its own for each seed; returns their mean losses.
@@ -71,24 +137,30 @@ class DenseLearner:
         if task != self.shown:  # not at each epoch: it takes as long as some steps
             self.tasks.write_images(task, self.images)
             self.shown = task
-        _, steps, batch = self.orders.shape
-        shuffled = torch.stack([torch.randperm(len(self.images), generator=order) for order in orders])
-        self.orders.copy_(shuffled[:, : steps * batch].view_as(self.orders))
+        for seed, order in enumerate(orders):
+            batches = self.batches.draw(order)
+            if not self.fixed_contexts:
+                self.inferred[seed] = self.contexts[seed].of_batches(task, batches)
+            for step, rows in enumerate(batches):  # a shorter last one is filled up with images that count nothing
+                self.share[step, : len(rows)] = 1 / len(rows)
+            rows = torch.cat(batches)
+            self.orders[seed].view(-1)[: len(rows)] = rows.to(self.orders.device)
         self.done.zero_()
         self.loss.zero_()
-        for _ in range(steps):
+        for _ in range(self.batches.steps):
             self.step()
-        return (self.loss / steps).tolist()
+        return (self.loss / self.batches.steps).tolist()
 
     def _step(self) -> None:
         """The next step of the epoch, for all seeds."""
         rows = self.orders.index_select(1, self.done).squeeze(1)  # (R, B)
+        share = self.share.index_select(0, self.done)  # (1, B)
         wanted = self.one_hot[self.tasks.train_labels[rows]]  # (R, B, classes)
-        gates = [segments.gates() for segments in self.segments]
-        logits, passes = self._forward(self.images[rows], gates)
+        gates = self._gates()
+        logits, passes = self._forward(self.images[rows], gates, self.dropout.draw())
         found = logits.log_softmax(-1)
-        self.loss -= (found * wanted).sum((1, 2)) / rows.shape[1]
-        gradients = self._backward((found.exp() - wanted) / rows.shape[1], gates, passes)
+        self.loss -= ((found * wanted).sum(2) * share).sum(1)
+        gradients = self._backward((found.exp() - wanted) * share[..., None], gates, passes)
         integrated = self.consolidation.before_step(gradients) if self.consolidation else []
         self.adam.step(gradients)
         for layer in self.layers:
@@ -97,16 +169,36 @@ class DenseLearner:
             self.consolidation.after_step(integrated)
         self.done += 1
 
-    def _forward(self, x: Tensor, gates: Sequence[Tensor]) -> tuple[Tensor, list["Pass"]]:
-        """Logits (R, B, classes) of x (R, B, P), and what the way back needs; a layer's gates are (R, 1 or B, U)."""
-        passes = []
+    def _gates(self) -> list[Tensor]:
+        """For each hidden layer (R, 1, U), one for the whole batch; none without dendrites or gates of tasks."""
+        if self.subnetworks:
+            return self.task_gates
+        if not self.fixed_contexts:
+            for segments in self.segments:
+                segments.context.copy_(self.inferred.index_select(1, self.done).squeeze(1))
+        return [segments.gates() for segments in self.segments]
+
+    def _forward(
+        self,
+        x: Tensor,
+        gates: Sequence[Tensor],
+        keep: Sequence[Tensor | None] = (),
+        layers: list["Layer"] | None = None,
+    ) -> tuple[Tensor, list["Pass"]]:
+        """Logits (R, B, classes) of x (R, B, P), and what the way back needs; a layer's gates are (R, 1 or B, U).
+
+        keep: factors of dropout for inputs and hidden layers, none in tests. layers: those learned, if not given.
+        """
+        layers, keep = layers or self.layers, keep or [None] * (len(self.winners) + 1)
+        x, passes = x if keep[0] is None else x * keep[0], []
         for index, k in enumerate(self.winners):
-            inputs, weight, y = self.layers[index].respond(x, self.products)
+            inputs, weight, y = layers[index].respond(x, self.products)
             h = y * gates[index] if gates else y
-            lost = losers(h, k)
+            lost, kept = losers(h, k), keep[index + 1]
             x = h.masked_fill(lost, 0)
-            passes.append(Pass(inputs, weight, y, lost))
-        inputs, weight, logits = self.layers[-1].respond(x, self.products)
+            x = x if kept is None else x * kept
+            passes.append(Pass(inputs, weight, y, lost, kept))
+        inputs, weight, logits = layers[-1].respond(x, self.products)
         return logits, [*passes, Pass(inputs, weight)]
 
     def _backward(self, dy: Tensor, gates: Sequence[Tensor], passes: list["Pass"]) -> list[Tensor]:
@@ -116,13 +208,16 @@ class DenseLearner:
         """
         gradients, of_segments = [], []
         for index in reversed(range(len(passes))):
-            inputs, weight, y, lost = passes[index]
+            inputs, weight, y, lost, kept = passes[index]
             if index < len(self.winners):  # dy is still that of the layer's output
+                dy = dy if kept is None else dy * kept
                 dy = dy.masked_fill(lost, 0)
                 if gates:
-                    gate, through_gate = gates[index], (dy * y).sum(1)
+                    gate, upstream = gates[index], dy
                     dy = dy * gate
-                    of_segments[:0] = self.segments[index].learn(through_gate * (gate * (1 - gate)).squeeze(1))
+                if self.segments:
+                    through_gate = (upstream * y).sum(1) * (gate * (1 - gate)).squeeze(1)
+                    of_segments[:0] = self.segments[index].learn(through_gate)
             upstream = self.products.operand(dy)
             gradients[:0] = [self.products.multiply(upstream.mT, inputs), dy.sum(1)]
             if index:
@@ -133,41 +228,58 @@ class DenseLearner:
         """Consolidate what was learned."""
         if self.consolidation:
             self.consolidation.after_task()
+        if self.subnetworks:
+            self._leave()
 
     @torch.no_grad()
-    def evaluate(self, prototypes: Tensor | None, which: Iterable[int]) -> list[list[float]]:
-        """Each seed's accuracy on each of the tasks; the context of an image is the nearest of the prototypes, (N, C).
+    def evaluate(self, which: Iterable[int]) -> Tested:
+        """Test the tasks; the context of an image is the nearest of the prototypes known so far.
 
         Contexts take as many values as there are prototypes: one table of gates, indexed by the inferred prototype.
         """
-        of_networks = [] if prototypes is None else [network.gates(prototypes) for network in self.networks]
-        tables = [torch.stack(same) for same in zip(*of_networks, strict=True)]  # (R, N, U) a layer
-        correct = []
-        for task in which:
-            count = torch.zeros(len(self.networks), dtype=torch.int64, device=self.images.device)
-            for images, labels in self.tasks.test_batches(task, TEST_BATCH):
-                gates = [table[:, nearest_prototype(images, prototypes)] for table in tables]
-                logits, _ = self._forward(images.expand(len(self.networks), -1, -1), gates)
-                count += (logits.argmax(-1) == labels).sum(1)
-            correct.append(count)
-        return (torch.stack(correct, 1).double() / len(self.tasks.test_labels)).tolist()
+        tables = [network.gates(own.prototypes) for network, own in zip(self.networks, self.contexts, strict=True)]
+        tested = [self._test(task, tables) for task in which]
+        accuracy, activity = (torch.stack(found, 1).double() for found in zip(*tested, strict=True))
+        num_images = len(self.tasks.test_labels)
+        return Tested((accuracy / num_images).cpu().numpy(), (activity / num_images).float().cpu().numpy())
+
+    def _test(self, task: int, tables: Sequence[list[Tensor]]) -> tuple[Tensor, Tensor]:
+        """Correct images of each seed, (R,), and for each unit the images that switch it on, (R, U)."""
+        seeds, units = len(self.networks), self.run.network.hidden_units[-1]
+        correct = torch.zeros(seeds, dtype=torch.int64, device=self.images.device)
+        active: Tensor | int = 0
+        layers = self._task_layers(task) if self.subnetworks else self.layers
+        for images, labels in self.tasks.test_batches(task, TEST_BATCH):
+            gates = self.subnetworks.task_gates(task) if self.subnetworks else self._inferred_gates(images, tables)
+            logits, passes = self._forward(images.expand(seeds, -1, -1), gates, layers=layers)
+            correct += (logits.argmax(-1) == labels).sum(1)
+            active = active + (passes[-1].inputs != 0).sum(1)
+        return correct, self.subnetworks.whole_activity(active, task, units) if self.subnetworks else active
+
+    def _inferred_gates(self, images: Tensor, tables: Sequence[list[Tensor]]) -> list[Tensor]:
+        """For each hidden layer (R, B, U), of the nearest prototype of each image; none without dendrites."""
+        if not self.segments:
+            return []
+        nearest = [nearest_prototype(images, own.templates) for own in self.contexts]
+        of_seeds = [[table[near] for table in layers] for near, layers in zip(nearest, tables, strict=True)]
+        return [torch.stack(same) for same in zip(*of_seeds, strict=True)]
 
 
 class Pass(NamedTuple):
-    """What a layer's forward pass leaves for the way back; the output layer has no gate and no losers."""
+    """What a layer's forward pass leaves for the way back; the output layer has no gate, losers or dropout."""
 
     inputs: Tensor  # (R, B, I), as they entered the product
     weight: Tensor  # (R, U, I), likewise
     y: Tensor | None = None  # (R, B, U), before the gate
     lost: Tensor | None = None  # (R, B, U) bool
+    kept: Tensor | None = None  # (R, B, U), factors of dropout
 
 
 class Layer:
     """The same layer of R networks: weights (R, U, I), biases (R, U) and masks (R, U, I) or none."""
 
-    def __init__(self, same: Sequence[MaskedLinear]) -> None:
-        self.weight, self.bias = stacked([layer.weight for layer in same]), stacked([layer.bias for layer in same])
-        self.mask = None if same[0].mask is None else torch.stack([layer.mask for layer in same])
+    def __init__(self, weight: Tensor, bias: Tensor, mask: Tensor | None) -> None:
+        self.weight, self.bias, self.mask = weight, bias, mask
 
     def respond(self, x: Tensor, products: Products) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs and weights as they enter the product, and the responses: (R, B, I) -> (R, B, U)."""
@@ -179,30 +291,42 @@ class Layer:
             self.weight.mul_(self.mask)
 
 
+def whole_layer(same: Sequence[MaskedLinear]) -> Layer:
+    """One layer of R networks, whose parameters become views of it."""
+    mask = None if same[0].mask is None else torch.stack([layer.mask for layer in same])
+    return Layer(stacked([layer.weight for layer in same]), stacked([layer.bias for layer in same]), mask)
+
+
 class WholeSegments:
     """The segments of one layer of R networks as parameters like any others.
 
     Args:
         weights: (R, U, S, C).
+
+    Attributes:
+        context: (R, C), the current one of each network.
     """
 
     def __init__(self, weights: Tensor) -> None:
         self.weights, self.parameters = weights, [weights]
-        self.context = weights.new_zeros(weights.shape[-1])
+        self.context = weights.new_zeros(len(weights), weights.shape[-1])
         self.places = torch.arange(weights.shape[2], device=weights.device)
 
-    def begin(self, context: Tensor) -> None:
-        """Take over the context of a new task, (1, C)."""
-        self.context.copy_(context[0])
+    def begin(self, contexts: Tensor | None) -> None:
+        """Take over the contexts of a new task, (R, C); None where each batch has its own."""
+        if contexts is not None:
+            self.context.copy_(contexts)
 
     def gates(self) -> Tensor:
         """(R, 1, U), one for the whole batch."""
-        self.winner, strength = strongest(self.weights @ self.context)  # (R, U, 1)
+        responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None])  # (R, U * S, 1)
+        self.winner, strength = strongest(responses.view(self.weights.shape[:3]))  # (R, U, 1)
         return strength.sigmoid().mT
 
     def learn(self, gradient: Tensor) -> list[Tensor]:
         """The gradient of `parameters`, given that of each unit's strongest response, (R, U): it is the winner's."""
-        return [(gradient[..., None] * (self.places == self.winner))[..., None] * self.context]
+        of_segments = gradient[..., None] * (self.places == self.winner)  # (R, U, S)
+        return [of_segments[..., None] * self.context[:, None, None]]
 
 
 def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list:
@@ -218,7 +342,11 @@ def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> li
 
 
 class Adam:
-    """PyTorch's fused Adam with state that stays where it is, without weight decay. Source: method 4."""
+    """PyTorch's fused Adam with state that stays where it is, without weight decay. Source: method 4, 9.2.
+
+    Args:
+        parameters: of R networks, (R, ...).
+    """
 
     def __init__(self, run: RunConfig, parameters: Sequence[Tensor]) -> None:
         self.run, self.parameters = run, list(parameters)
@@ -227,13 +355,26 @@ class Adam:
 
     def step(self, gradients: list[Tensor]) -> None:
         (beta1, beta2), rate, epsilon = self.run.adam_betas, self.run.learning_rate, self.run.adam_epsilon
+        limit = self.run.update_norm_limit
+        before = [p.clone() for p in self.parameters] if limit else []
+        if self.run.adam_bias_correction == "first_step":
+            torch._foreach_zero_(self.steps)
         state = self.parameters, gradients, self.first, self.second, [], self.steps
         plain = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
         adam(*state, fused=True, lr=rate, beta1=beta1, beta2=beta2, eps=epsilon, **plain)
+        for parameter, old in zip(self.parameters, before, strict=False):
+            limit_move(parameter, old, limit)
 
     def reset(self) -> None:
         """Clear moments and step count."""
         torch._foreach_zero_([*self.first, *self.second, *self.steps])
+
+
+def limit_move(parameter: Tensor, old: Tensor, limit: float) -> None:
+    """Shorten the way from `old` to `parameter`, in place, to a Euclidean norm of `limit`, for each network."""
+    moved = (parameter - old).flatten(1)
+    factor = (limit / moved.norm(dim=1, keepdim=True)).clamp(max=1)  # a norm of 0 gives infinity: 1
+    parameter.copy_(old).add_((moved * factor).view_as(parameter))
 
 
 def stacked(parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from active_dendrites.config import RunConfig
-from active_dendrites.dense import DenseLearner
+from active_dendrites.dense import DenseLearner, Tested
 from active_dendrites.mnist import MNIST
 from active_dendrites.networks import Network, as_dtype
 from active_dendrites.randomness import generator
@@ -34,16 +33,19 @@ class Result:
     """What the run of one seed found.
 
     accuracy: (T, T) float64; [i, j] is the accuracy on task j after learning task i, a fraction of the task's
-        test images; NaN where it was not measured.
-    learning_accuracy: (T,) accuracy on each task right after it was learned.
+        test images; NaN where it was not measured. [i, i] always is.
+    activity: (T, U) float32; the fraction of each task's test images that switch on each unit of the last hidden
+        layer, after the last task.
     steps: optimiser steps taken.
     network: as it was after the last task.
+    clusters: how many prototypes were found, where they were inferred while training.
     """
 
     accuracy: np.ndarray
-    learning_accuracy: np.ndarray
+    activity: np.ndarray
     steps: int
     network: Network
+    clusters: int | None
 
 
 def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device) -> list[Result]:
@@ -62,30 +64,26 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device) -> list
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # streams, recordings and Triton's kernels are those of the current device
     dtype = as_dtype(run.numerics.precision)
-    tasks = PermutedTasks(mnist, run.data, run.num_tasks, device, dtype)
-    pixels = tasks.num_pixels
-    networks = [Network(run.network, pixels, pixels, each.seed, dtype).to(device) for each in runs]
-    learner = make_learner(runs, tasks, networks)
-    prototypes = torch.stack([tasks.mean_image(task) for task in range(run.num_tasks)])
-    has_context = run.context.kind == "task_prototype"
+    learner = make_learner(runs, PermutedTasks(mnist, run.data, run.num_tasks, device, dtype))
     orders = [generator(each.seed, "batch order") for each in runs]
     accuracy = np.full((len(runs), run.num_tasks, run.num_tasks), np.nan)
-    learning_accuracy = np.empty((len(runs), run.num_tasks))
-    progress = Progress(runs, tasks.steps_per_epoch(run.batch_size))
+    progress = Progress(runs, learner.batches.steps)
+    after_tasks = run.evaluation.after_tasks
     for task in range(run.num_tasks):
-        learner.begin_task(prototypes[task : task + 1] if has_context else None)
+        learner.begin_task(task)
         for epoch in range(run.epochs):
             progress.epoch(task, epoch, learner.learn_epoch(task, orders))
         learner.end_task()
-        tests_all = task + 1 in run.evaluation.after_tasks or task + 1 == run.num_tasks
-        known = prototypes[: task + 1] if has_context else None
-        tested = np.array(learner.evaluate(known, range(task + 1) if tests_all else [task]))  # (R, tasks tested)
-        learning_accuracy[:, task] = tested[:, -1]
-        if tests_all:
-            accuracy[:, task, : task + 1] = tested
-        progress.task(task, tested)
-    found = zip(accuracy, learning_accuracy, networks, strict=True)
-    return [Result(after, learned, progress.steps, network) for after, learned, network in found]
+        tests_all = after_tasks == "every" or task + 1 in after_tasks or task + 1 == run.num_tasks
+        which = range(0 if tests_all else task, task + 1)
+        tested = learner.evaluate(which)
+        accuracy[:, task, which.start : which.stop] = tested.accuracy
+        progress.task(task, tested.accuracy)
+    found = zip(accuracy, tested.activity, learner.networks, learner.contexts, strict=True)
+    return [
+        Result(after, activity, progress.steps, network, contexts.num_clusters)
+        for after, activity, network, contexts in found
+    ]
 
 
 def check_company(runs: Sequence[RunConfig]) -> None:
@@ -109,12 +107,15 @@ def make_reproducible(deterministic: bool) -> None:
 class InTurn:
     """A sparse learner for each seed behind the interface of `DenseLearner`: each takes its turn."""
 
-    def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]) -> None:
-        self.learners = [SparseLearner(run, tasks, network) for run, network in zip(runs, networks, strict=True)]
+    def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks) -> None:
+        self.learners = [SparseLearner(run, tasks) for run in runs]
+        self.networks = [learner.network for learner in self.learners]
+        self.contexts = [learner.contexts for learner in self.learners]
+        self.batches = self.learners[0].batches
 
-    def begin_task(self, context: Tensor | None) -> None:
+    def begin_task(self, task: int) -> None:
         for learner in self.learners:
-            learner.begin_task(context)
+            learner.begin_task(task)
 
     def learn_epoch(self, task: int, orders: Sequence[torch.Generator]) -> list[float]:
         return [learner.learn_epoch(task, order) for learner, order in zip(self.learners, orders, strict=True)]
@@ -123,16 +124,19 @@ class InTurn:
         for learner in self.learners:
             learner.end_task()
 
-    def evaluate(self, prototypes: Tensor | None, which: Sequence[int]) -> list[list[float]]:
-        return [learner.evaluate(prototypes, which) for learner in self.learners]
+    def evaluate(self, which: Sequence[int]) -> Tested:
+        found = [learner.evaluate(which) for learner in self.learners]
+        return Tested(*(np.concatenate(same) for same in zip(*found, strict=True)))
 
 
-def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks, networks: Sequence[Network]) -> DenseLearner | InTurn:
+def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> DenseLearner | InTurn:
     """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do."""
-    rounded = runs[0].numerics.precision in ("tf32", "bfloat16")
-    if tasks.train_bytes.is_cuda or runs[0].consolidation.include_segments or rounded:
-        return DenseLearner(runs, tasks, networks)
-    return InTurn(runs, tasks, networks)
+    run = runs[0]
+    rounded = run.numerics.precision in ("tf32", "bfloat16")
+    drops = run.network.input_dropout > 0 or run.network.hidden_dropout > 0
+    gated = run.network.task_gate_density is not None  # small networks, for which matrix products are fast
+    whole = rounded or drops or gated or run.update_norm_limit is not None or run.consolidation.include_segments
+    return DenseLearner(runs, tasks) if whole or tasks.train_bytes.is_cuda else InTurn(runs, tasks)
 
 
 class Progress:

@@ -127,7 +127,7 @@ class LazySegments:
         self.rest = momentum_steps(torch.finfo(weights.dtype).eps, run.adam_betas[0])
 
     def begin(self, context: Tensor) -> None:
-        """Answer the context of a new task, (1, C), with every segment."""
+        """Answer the context of a new task, (R, C), the same for all networks, with every segment."""
         if self.shared:
             self.last_gain.fill_(NEVER)
             for moments in (self.steps, self.first, self.second):

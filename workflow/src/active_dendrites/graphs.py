@@ -1,6 +1,6 @@
 """A training step as one CUDA graph: the GPU repeats it by itself, and no kernel waits to be launched."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -15,15 +15,18 @@ class Replayed:
 
     Args:
         step: reads and changes only tensors that stay where they are, and never waits for the device.
+        generators: on the device, those that the step draws from; they move on with each replay.
     """
 
-    def __init__(self, step: Callable[[], None]) -> None:
-        self.step, self.calls, self.side = step, 0, torch.cuda.Stream()
+    def __init__(self, step: Callable[[], None], generators: Sequence[torch.Generator] = ()) -> None:
+        self.step, self.generators, self.calls, self.side = step, generators, 0, torch.cuda.Stream()
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
         if self.graph is None and self.calls == WARM_UP:
             self.graph = torch.cuda.CUDAGraph()
+            for draws in self.generators:
+                self.graph.register_generator_state(draws)
             with torch.cuda.graph(self.graph):
                 self.step()
         if self.graph is None:

@@ -75,6 +75,8 @@ class MaskedLinear(nn.Linear):
         sparsity: fraction of each unit's weights that are zero, 0 up to but not 1.
         input_density: expected fraction of non-zero inputs, which widens the initial weights.
         masks, weights: generators for the mask and for the initial values; torch's default if None.
+        glorot: draw weights as Glorot and Bengio (2010), by the number of inputs and of units, whatever their density.
+        zero_bias: let biases begin at zero.
     Raises: ValueError for a sparsity that leaves no weight.
     """
 
@@ -86,18 +88,25 @@ class MaskedLinear(nn.Linear):
         input_density: float = 1.0,
         masks: torch.Generator | None = None,
         weights: torch.Generator | None = None,
+        glorot: bool = False,
+        zero_bias: bool = False,
     ) -> None:
         super().__init__(in_features, out_features)
         kept = round((1 - sparsity) * in_features)
         if not 1 <= kept <= in_features:
             raise ValueError(f"sparsity: found {sparsity}, expected to keep 1 to {in_features} inputs, not {kept}")
-        bound = 1 / math.sqrt(input_density * kept)
+        bound = math.sqrt(6 / (in_features + out_features)) if glorot else 1 / math.sqrt(input_density * kept)
         nn.init.uniform_(self.weight, -bound, bound, generator=weights)
-        bias_bound = 1 / math.sqrt(in_features)
+        bias_bound = 0.0 if zero_bias else 1 / math.sqrt(in_features)
         nn.init.uniform_(self.bias, -bias_bound, bias_bound, generator=weights)
         mask = None if kept == in_features else random_mask(out_features, in_features, kept, masks)
         self.register_buffer("mask", mask)
         self.rezero()
+
+    def forward(self, x: Tensor, gates: Tensor | None = None) -> Tensor:
+        """Feed-forward response, times gates, (B, U) or (1, U), if there are any: (B, I) -> (B, U)."""
+        y = super().forward(x)
+        return y if gates is None else y * gates
 
     @torch.no_grad()
     def rezero(self) -> None:
@@ -128,8 +137,10 @@ class DendriticLinear(MaskedLinear):
         context_density: float = 1.0,
         masks: torch.Generator | None = None,
         weights: torch.Generator | None = None,
+        glorot: bool = False,
+        zero_bias: bool = False,
     ) -> None:
-        super().__init__(in_features, out_features, sparsity, input_density, masks, weights)
+        super().__init__(in_features, out_features, sparsity, input_density, masks, weights, glorot, zero_bias)
         if segments_per_unit < 1:
             raise ValueError(f"segments_per_unit: found {segments_per_unit}, expected 1 or more")
         self.segments = nn.Parameter(torch.empty(out_features, segments_per_unit, context_size))
@@ -151,7 +162,7 @@ class DendriticLinear(MaskedLinear):
         """
         if (context is None) == (gates is None):
             raise ValueError("DendriticLinear: expected either a context or its gates")
-        return super().forward(x) * (self.gates(context) if gates is None else gates)
+        return super().forward(x, self.gates(context) if gates is None else gates)
 
 
 def random_mask(units: int, inputs: int, kept: int, masks: torch.Generator | None) -> Tensor:

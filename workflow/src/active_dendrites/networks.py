@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from active_dendrites.config import NetworkConfig
+from active_dendrites.config import NetworkConfig, RunConfig
 from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners
 from active_dendrites.randomness import generator
+from active_dendrites.tasks import PermutedTasks
 
 
 class Network(nn.Module):
@@ -35,6 +36,7 @@ class Network(nn.Module):
         super().__init__()
         weights, masks = generator(seed, "weights"), generator(seed, "masks")
         drawn_from = {"sparsity": config.weight_sparsity, "weights": weights, "masks": masks}
+        drawn_from |= {"glorot": config.weight_init == "glorot", "zero_bias": config.bias_init == "zero"}
         density = config.relu_density if config.winner_density is None else config.winner_density
         self.hidden = nn.ModuleList()
         self.winners: list[int | None] = []  # k of each hidden layer; None is ReLU
@@ -71,13 +73,33 @@ class Network(nn.Module):
 
         Args:
             x: (B, I).
-            gates: for each hidden layer (1, U), shared by the batch, or (B, U); none without dendrites.
+            gates: for each hidden layer (1, U), shared by the batch, or (B, U): of dendrites, or of a task
+                (`task_gates`); none without either.
         Returns: (B, classes).
         """
         for index, (layer, k) in enumerate(zip(self.hidden, self.winners, strict=True)):
-            y = layer(x, gates=gates[index]) if gates else layer(x)
+            y = layer(x, gates=gates[index] if gates else None)
             x = y.relu() if k is None else k_winners(y, k)
         return self.output(x)
+
+
+def make_network(run: RunConfig, tasks: PermutedTasks, context_size: int) -> Network:
+    """Where a run starts: the network of its seed, on the device of its tasks."""
+    network = Network(run.network, tasks.num_pixels, context_size, run.seed, tasks.dtype)
+    return network.to(tasks.train_bytes.device)
+
+
+def task_gates(config: NetworkConfig, num_tasks: int, seed: int) -> list[Tensor]:
+    """XdG: which units each task has, for each hidden layer (T, U) bool. Source: Masse et al. 2018; method 9.2.
+
+    Each unit is on with probability `task_gate_density`, drawn once, task by task, so that a task's units do not
+    depend on how many tasks follow.
+    """
+    draws, sizes = generator(seed, "task gates"), config.hidden_units
+    tasks = [
+        [torch.rand(units, generator=draws) < config.task_gate_density for units in sizes] for _ in range(num_tasks)
+    ]
+    return [torch.stack(layer) for layer in zip(*tasks, strict=True)]
 
 
 def as_dtype(precision: str) -> torch.dtype:

@@ -22,9 +22,11 @@ import torch
 
 from active_dendrites import kernels
 from active_dendrites.config import RunConfig
-from active_dendrites.networks import Network
+from active_dendrites.contexts import make_contexts
+from active_dendrites.dense import Tested
+from active_dendrites.networks import make_network
 from active_dendrites.sparse_parts import Images, Listed, PixelLists, Prototypes, Segments, Threads, Weights, Whole
-from active_dendrites.tasks import PermutedTasks
+from active_dendrites.tasks import Batches, PermutedTasks
 
 # Units in a tile. Listed inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.
@@ -38,11 +40,15 @@ class SparseLearner:
     Args:
         run: settings.
         tasks: the images, on the CPU.
-        network: where learning starts; `network` holds what was learned after `end_task`.
+
+    Attributes:
+        network: holds what was learned after `end_task`.
+        contexts: of training and test.
     """
 
-    def __init__(self, run: RunConfig, tasks: PermutedTasks, network: Network) -> None:
-        self.run, self.tasks, self.network = run, tasks, network
+    def __init__(self, run: RunConfig, tasks: PermutedTasks) -> None:
+        self.run, self.tasks, self.contexts = run, tasks, make_contexts(run, tasks)
+        self.network = network = make_network(run, tasks, self.contexts.size)
         self.threads = Threads(torch.get_num_threads())
         self.dtype = np.dtype(run.numerics.precision)
         self.images = PixelLists(tasks, self.dtype)
@@ -54,9 +60,10 @@ class SparseLearner:
             below, black = (self.layers[-1], 0.0) if self.layers else (None, self.images.black)
             lanes = LISTED_LANES if listed else WHOLE_LANES
             self.layers.append(Weights(layer, below, lanes, black, win, consolidated))
-        fixed = run.reset_optimizer
+        fixed = run.reset_optimizer and self.contexts.fixed
         dendritic = network.hidden if network.has_dendrites else []
         self.segments = [Segments(layer, fixed, run.adam_betas) for layer in dendritic]
+        self.batches = Batches(run, len(tasks.train_labels))
         self.buffers, self.test_buffers = self._buffers(run.batch_size), self._buffers(TEST_BATCH)
         self.step, self.tasks_learned = 0, 0
         self.open_gates = [layer.tile_gates(np.ones((1, layer.units), self.dtype)) for layer in self.layers[:-1]]
@@ -68,32 +75,44 @@ class SparseLearner:
     def _buffers(self, batch: int) -> "Buffers":
         return Buffers(self.layers, self._listed_inputs(), batch, self.images.most)
 
-    def begin_task(self, context: torch.Tensor | None) -> None:
-        """Start a task whose batches share this context, (1, C)."""
+    def begin_task(self, task: int) -> None:
+        """Start to learn a task."""
         if self.run.reset_optimizer:
             self.step = 0
             for part in (*self.layers, *self.segments):
                 part.reset_moments()
         for segments in self.segments:
-            segments.begin(np.ascontiguousarray(context[0].numpy()), self.step)
+            segments.forget(self.step)
+        context = self.contexts.begin_task(task)
+        if self.contexts.fixed:
+            self._answer(None if context is None else context[0])
+
+    def _answer(self, context: torch.Tensor | None) -> None:
+        """Take over a context, (C,), for the batches that follow."""
+        for segments in self.segments:
+            segments.answer(np.ascontiguousarray(context.numpy()))
         self.gates = self._training_gates()
 
     def learn_epoch(self, task: int, order: torch.Generator) -> float:
         """One pass over the task; returns the mean loss of its steps."""
-        place, size = self.images.places(task), self.run.batch_size
-        shuffled = torch.randperm(len(self.tasks.train_labels), generator=order).numpy()
-        steps = self.tasks.steps_per_epoch(size)
-        batches = (shuffled[step * size : (step + 1) * size] for step in range(steps))
-        return sum(self.learn_batch(rows, place) for rows in batches) / steps
+        place, batches, loss = self.images.places(task), self.batches.draw(order), 0.0
+        contexts = None if self.contexts.fixed else self.contexts.of_batches(task, batches)
+        for step, rows in enumerate(batches):
+            if contexts is not None:
+                self._answer(contexts[step])
+            loss += self.learn_batch(rows.numpy(), place)
+        return loss / len(batches)
 
     def learn_batch(self, rows: np.ndarray, place: np.ndarray) -> float:
         """One step on the training images `rows`, their pixels put in `place`; returns the loss before it."""
-        buffers, run, labels = self.buffers, self.run, self.tasks.train_labels.numpy()[rows]
+        run, labels = self.run, self.tasks.train_labels.numpy()[rows]
+        buffers = self.buffers if len(rows) == run.batch_size else self._buffers(len(rows))
         self.step += 1
         self._respond(buffers, self.images.train, rows, place, self.gates)
         self._wake(buffers)
         loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
-        a = kernels.adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, self.step, self.dtype)
+        step = self.step if run.adam_bias_correction == "each_step" else 1
+        a = kernels.adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, step, self.dtype)
         s = self._consolidation_constants()
         for index in reversed(range(len(self.layers))):
             layer, inputs, dy = self.layers[index], buffers.inputs[index], buffers.dy[index]
@@ -149,34 +168,41 @@ class SparseLearner:
 
     def end_task(self) -> None:
         """Consolidate what was learned; the network holds it from here."""
+        each_task, damping = self.run.consolidation.rectify == "each_task", self.run.consolidation.damping
         for layer in self.layers:
             if len(layer.si):
                 path, importance, anchor = layer.si
-                importance += np.maximum(path, 0) / ((layer.theta - anchor) ** 2 + self.run.consolidation.damping)
+                gain = np.maximum(path, 0) if each_task else path
+                importance += gain / ((layer.theta - anchor) ** 2 + damping)
+                np.maximum(importance, 0, out=importance)
                 anchor[:], path[:] = layer.theta, 0
             layer.write_back()
         self.tasks_learned += 1
 
     @torch.no_grad()
-    def evaluate(self, prototypes: torch.Tensor | None, which: Iterable[int]) -> list[float]:
-        """Accuracy on each of the tasks; the context of an image is the nearest of the prototypes, (N, C)."""
+    def evaluate(self, which: Iterable[int]) -> Tested:
+        """Test the tasks; the context of an image is the nearest of the prototypes known so far. One network: R = 1."""
         gates, nearest = self.open_gates, None
         if self.segments:
-            tables = self.network.gates(prototypes)
+            tables = self.network.gates(self.contexts.prototypes)
             gates = [layer.tile_gates(table.numpy()) for layer, table in zip(self.layers, tables, strict=False)]
-        if prototypes is not None:
-            nearest = Prototypes(prototypes, self.images)
-        return [self._accuracy(task, gates, nearest) for task in which]
+            nearest = Prototypes(self.contexts.templates, self.images)
+        accuracy, activity = zip(*(self._test(task, gates, nearest) for task in which), strict=True)
+        return Tested(np.array([accuracy]), np.stack(activity)[None])
 
-    def _accuracy(self, task: int, gates: list[np.ndarray], nearest: Prototypes | None) -> float:
+    def _test(self, task: int, gates: list[np.ndarray], nearest: Prototypes | None) -> tuple[float, np.ndarray]:
+        """Accuracy, and for each unit of the last hidden layer the fraction of images that switch it on, (U,)."""
         place, labels, correct = self.images.places(task), self.tasks.test_labels.numpy(), 0
+        active = np.zeros(self.layers[-1].inputs, np.int64)
         for start in range(0, len(labels), TEST_BATCH):
             rows = np.arange(start, min(start + TEST_BATCH, len(labels)))
             buffers = self.test_buffers if len(rows) == TEST_BATCH else self._buffers(len(rows))
             of = nearest.infer(self.threads, self.images.test, rows, place, buffers.inputs[0]) if nearest else None
             self._respond(buffers, self.images.test, rows, place, gates, of)
             correct += kernels.count_correct(buffers.y[-1], labels[rows], self.run.network.output_units)
-        return correct / len(labels)
+            active += buffers.inputs[-1].count_active()
+        by_unit = active[self.layers[-2].unit.argsort()] if len(self.layers) > 1 else active
+        return correct / len(labels), (by_unit / len(labels)).astype(np.float32)
 
 
 class Buffers:

@@ -64,6 +64,10 @@ class Listed:
         threads.run(kernels.select_winners, len(self.count), y, gates, context_of, units, k, *found)
         kernels.pack(*found, self.start, self.index, self.value)
 
+    def count_active(self) -> np.ndarray:
+        """For each input the samples in which it is not zero, (I,)."""
+        return np.bincount(self.index[: self.start[-1]], minlength=len(self.column_start) - 1)
+
     def respond(self, threads: Threads, layer: "Weights", y: np.ndarray) -> None:
         lists = self.start, self.index, self.value
         threads.run(kernels.respond, layer.tiles, layer.theta, layer.base, *lists, y)
@@ -92,6 +96,10 @@ class Whole:
     def fill(self, threads: Threads, y: np.ndarray, gates: np.ndarray, context_of: np.ndarray, k: None) -> None:
         """Take over the rectified responses y of the layer below."""
         threads.run(kernels.rectify, len(self.x), y, gates, context_of, self.x.numpy())
+
+    def count_active(self) -> np.ndarray:
+        """For each input the samples in which it is not zero, (I,)."""
+        return np.count_nonzero(self.x.numpy(), axis=0)
 
     def respond(self, threads: Threads, layer: "Weights", y: np.ndarray) -> None:
         weight, base = torch.from_numpy(layer.theta)[:, :-1], torch.from_numpy(layer.base)[:, None]
@@ -236,11 +244,14 @@ class Segments:
         self.slot[:], self.num_active[:] = -1, 0
         self.num_slots, self.free = 0, []
 
-    def begin(self, context: np.ndarray, step: int) -> None:
-        """Answer a new context, (C,), with every segment; `step` of Adam have been taken."""
+    def forget(self, step: int) -> None:
+        """Give back the memory of moments of which nothing is left; `step` of Adam have been taken."""
         forgotten = (self.slot >= 0) & (step - self.last_gain > self.memory_steps)
         self.free += self.slot[forgotten].tolist()
         self.slot[forgotten] = -1
+
+    def answer(self, context: np.ndarray) -> None:
+        """Answer a new context, (C,), with every segment."""
         self.context = context
         answers = torch.from_numpy(self.weights).flatten(0, 1) @ torch.from_numpy(context)
         self.responses = answers.view(self.slot.shape).numpy()

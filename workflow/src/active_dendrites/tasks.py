@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from active_dendrites.config import DataConfig
+from active_dendrites.config import DataConfig, RunConfig
 from active_dendrites.mnist import MNIST
 
 
@@ -58,19 +58,14 @@ class PermutedTasks:
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Bytes 0..255 to zero mean and unit variance over MNIST's training pixels. Source: method 1."""
-        return ((pixels.to(self.dtype) / 255) - self.data.pixel_mean) / self.data.pixel_std
+        return self._scale(pixels.to(self.dtype))
+
+    def _scale(self, pixels: Tensor) -> Tensor:
+        return ((pixels / 255) - self.data.pixel_mean) / self.data.pixel_std
 
     def mean_image(self, task: int) -> Tensor:
         """(P,) mean of the task's normalised training images: task 0's mean, permuted. Source: method 2.6, 3.1."""
         return self._mean_image[self.permutations[task]]
-
-    def steps_per_epoch(self, batch_size: int) -> int:
-        """Whole batches in the training images; a shorter last one is dropped. Raises: ValueError if none."""
-        if batch_size > len(self.train_bytes):
-            raise ValueError(
-                f"batch_size: found {batch_size}, expected at most {len(self.train_bytes)} training images"
-            )
-        return len(self.train_bytes) // batch_size
 
     def write_images(self, task: int, images: Tensor) -> None:
         """All training images of the task into `images`, (N, P), some at a time to spare memory."""
@@ -81,6 +76,12 @@ class PermutedTasks:
         """The training images `rows`, (B, P), and their labels, (B,)."""
         return self._permuted(self.train_bytes[rows], task), self.train_labels[rows]
 
+    def exact_pixels(self, task: int, rows: Tensor, pixels: Tensor) -> Tensor:
+        """Some pixels of the training images `rows`, in float64 on the CPU: (B, len(pixels))."""
+        places = self.permutations[task][pixels.to(self.permutations.device)]
+        chosen = self.train_bytes[rows.to(self.train_bytes.device)].index_select(1, places)
+        return self._scale(chosen.cpu().double())
+
     def test_batches(self, task: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All test images of the task: images (B, P) and labels (B,)."""
         for start in range(0, len(self.test_bytes), batch_size):
@@ -89,3 +90,29 @@ class PermutedTasks:
 
     def _permuted(self, pixels: Tensor, task: int) -> Tensor:
         return self.normalise(pixels.index_select(1, self.permutations[task]))
+
+
+class Batches:
+    """Which training images each step of an epoch reads. Source: method 1; for other protocols 9.1 and 9.2.
+
+    Args:
+        run: batch_size, keep_last_batch and random_batches.
+        num_images: in the training set, N.
+
+    Raises: ValueError if a batch is larger than the training set.
+    """
+
+    def __init__(self, run: RunConfig, num_images: int) -> None:
+        if run.batch_size > num_images:
+            raise ValueError(f"batch_size: found {run.batch_size}, expected at most {num_images} training images")
+        self.size, self.num_images, self.random = run.batch_size, num_images, run.random_batches
+        whole, rest = divmod(num_images, run.batch_size)
+        self.steps = run.random_batches or whole + (run.keep_last_batch and rest > 0)
+
+    def draw(self, order: torch.Generator) -> tuple[Tensor, ...]:
+        """The rows of each batch, (B,); of the last one fewer where it is what is left of the images."""
+        if self.random:
+            rows = torch.randint(self.num_images, (self.random * self.size,), generator=order)
+        else:
+            rows = torch.randperm(self.num_images, generator=order)
+        return rows.split(self.size)[: self.steps]

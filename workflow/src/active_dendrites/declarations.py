@@ -1,0 +1,314 @@
+"""What the YAML files of a config folder declare: variants, sweeps, experiments, scales.
+
+A run's settings are layers, the later over the earlier: defaults.yaml; each ancestor of the variant, its own
+settings and then those of its `by_num_tasks`; the scale's settings; the scale's settings for each ancestor; and one
+combination of a sweep's values.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from active_dendrites.config import (
+    ConfigError,
+    PositiveInt,
+    RunConfig,
+    Section,
+    Setting,
+    Settings,
+    check_consistency,
+    check_known,
+    display,
+    flatten,
+    one_of,
+    read_yaml,
+    run_keys,
+    typed,
+    validate,
+)
+
+ONE_PER_TASK = "one_per_task"
+PAPER = "paper"
+
+
+def each_once(values: list) -> list:
+    if len(set(values)) < len(values):
+        raise ValueError("each value once")
+    return values
+
+
+TaskCounts = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(each_once)]
+Sweep = dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(each_once)]]  # values by dotted key
+
+
+class VariantDeclaration(Section):
+    """A variant as written; what is not a field here is a setting of its runs."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    label: str = ""
+    extends: str | None = None
+    target: str | dict[PositiveInt, str] = ""
+    abstract: bool = False
+    trials: PositiveInt | None = None
+    by_num_tasks: dict[PositiveInt, dict[str, Any]] = Field(default_factory=dict)
+    sweep: Sweep = Field(default_factory=dict)
+
+    @property
+    def runnable(self) -> bool:
+        """Whether runs are declared with it, rather than with variants that extend it."""
+        return not self.abstract and not self.sweep
+
+
+class ExperimentDeclaration(Section):
+    """One figure and its table: variants at numbers of tasks."""
+
+    title: str
+    kind: Literal["summary", "matrix", "activity", "search"] = "summary"
+    part: Literal["paper", "searches"] = "paper"
+    variants: dict[str, TaskCounts]
+
+
+class ScaleDeclaration(Section):
+    """What a scale changes: its own seeds and numbers of tasks, and settings over those of the variants.
+
+    What begins with `search_` is for variants with trials of their own, and for the experiments of the searches.
+    """
+
+    seeds: Any = None
+    search_seeds: Any = None
+    num_tasks: TaskCounts | None = None
+    search_num_tasks: TaskCounts | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sweeps: dict[str, Sweep] = Field(default_factory=dict)
+
+
+class Declarations:
+    """What a config folder declares: variants, experiments and scales.
+
+    Raises: ConfigError for anything that cannot be run, with file, key, found and expected.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.defaults = flatten(self._read("defaults"), self._file("defaults"))
+        check_known(self.defaults, [f"{s}.{k}" if s else k for s, k in run_keys()])
+        self.variants: dict[str, VariantDeclaration] = {}
+        self.sweeps: dict[str, dict[str, Settings]] = {}  # by sweep and variant: one combination of its values
+        for name, declared in self._read("variants").items():
+            self._declare(name, typed(VariantDeclaration, declared, self._file("variants"), name))
+        self.scales = {
+            PAPER: ScaleDeclaration(),
+            "quick": typed(ScaleDeclaration, self._read("quick"), self._file("quick")),
+        }
+        self.experiments = {
+            name: typed(ExperimentDeclaration, declared, self._file("experiments"), name)
+            for name, declared in self._read("experiments").items()
+        }
+        self._check_names()
+        self._check_settings()
+
+    def _declare(self, name: str, declared: VariantDeclaration) -> None:
+        """Take up a variant; a sweep as well by each combination of its values, as `<sweep>-<value>`."""
+        self.variants[name] = declared
+        if not declared.sweep:
+            return
+        file, self.sweeps[name] = self._file("variants"), {}
+        for values in product(*declared.sweep.values()):
+            settings = {
+                key: Setting(value, file, f"{name}.sweep.{key}")
+                for key, value in zip(declared.sweep, values, strict=True)
+            }
+            child = "-".join([name, *map(value_name, values)])
+            places = {key.rpartition(".")[2]: value_name(setting.value) for key, setting in settings.items()}
+            try:
+                label = declared.label.format(**places)
+            except (KeyError, IndexError, ValueError):
+                found = f"{name}.label: found {declared.label!r}"
+                raise ConfigError(f"{file}: {found}, expected only {', '.join(places)} in braces") from None
+            self.variants[child] = VariantDeclaration(label=label, extends=name)
+            self.sweeps[name][child] = settings
+
+    # -- what is declared ---------------------------------------------------------------------------
+
+    def seeds(self, scale: str, given: Any, file: str = "config/config.yaml", key: str = "seeds") -> list[int] | None:
+        """The seeds of a scale: its own, or those `given` for paper scale (from the workflow's own config file).
+
+        Args:
+            key: seeds, or search_seeds, which may be None: as many as the trials of a variant.
+        """
+        own = getattr(self.scales[scale], key)
+        found, source = (given, file) if own is None else (own, self._file(scale))
+        if found is None and key == "search_seeds":
+            return None
+        valid = isinstance(found, list) and found and all(type(s) is int and s >= 0 for s in found)
+        if not valid:
+            raise ConfigError(f"{source}: {key}: found {found!r}, expected a list of integers from 0")
+        repeated = sorted({seed for seed in found if found.count(seed) > 1})
+        if repeated:
+            raise ConfigError(f"{source}: {key}: found {repeated} more than once, expected each seed once")
+        return found
+
+    def trials(self, variant: str) -> int | None:
+        """How many seeds a search has that does not have those of the paper's figures."""
+        of_line = [self.variants[name].trials for name in self._ancestry(variant)]
+        return next((trials for trials in reversed(of_line) if trials is not None), None)
+
+    def runs_of(self, scale: str, experiment: str) -> Iterator[tuple[str, int]]:
+        """(variant, num_tasks) of an experiment, in the order declared; each with every seed of the variant."""
+        declared, reduced = self.experiments[experiment], self.scales[scale]
+        kept = reduced.num_tasks if declared.part == "paper" else reduced.search_num_tasks
+        for name, counts in declared.variants.items():
+            for variant in self._members(scale, name):
+                yield from ((variant, count) for count in counts if kept is None or count in kept)
+
+    def _members(self, scale: str, name: str) -> list[str]:
+        """A variant itself; of a sweep, the variants that the scale keeps."""
+        if name not in self.sweeps:
+            return [name]
+        kept = self.scales[scale].sweeps.get(name, {})
+        return [
+            variant
+            for variant, settings in self.sweeps[name].items()
+            if all(settings[key].value in values for key, values in kept.items())
+        ]
+
+    def sweep_of(self, variant: str) -> str:
+        """The sweep that a variant is one of; its own name if it is of none."""
+        return next((name for name, members in self.sweeps.items() if variant in members), variant)
+
+    def label(self, variant: str) -> str:
+        return self.variants[variant].label
+
+    def target(self, variant: str, num_tasks: int) -> str:
+        """The original name of a configuration, which is also the name of its target here; a sweep has one for all."""
+        name = self.sweep_of(variant)
+        declared = self.variants[name].target
+        pattern = declared.get(num_tasks, "") if isinstance(declared, dict) else declared
+        return (pattern or f"{name}_{{num_tasks}}").format(num_tasks=num_tasks)
+
+    # -- one run ------------------------------------------------------------------------------------
+
+    def resolve(self, scale: str, variant: str, num_tasks: int, seed: int) -> RunConfig:
+        """The checked settings of one run. Raises: ConfigError."""
+        self._check_scale(scale)
+        self._check_runnable(variant, self._file("variants"))
+        merged = self._layers(scale, variant, num_tasks)
+        for key in ("epochs", "learning_rate"):
+            if merged[key].value is None:
+                declared = sorted({n for name in self._ancestry(variant) for n in self.variants[name].by_num_tasks})
+                raise ConfigError(
+                    f"{self._file('variants')}: {variant}: no {key} for {num_tasks} tasks, expected in by_num_tasks,"
+                    f" which has {declared or 'none'}"
+                )
+        segments = merged["network.segments_per_unit"]
+        if segments.value == ONE_PER_TASK:
+            merged["network.segments_per_unit"] = segments._replace(value=num_tasks)
+        run = validate(merged, variant=variant, num_tasks=num_tasks, seed=seed)
+        check_consistency(run, merged)
+        return run
+
+    def _layers(self, scale: str, variant: str, num_tasks: int) -> Settings:
+        merged, line = dict(self.defaults), self._ancestry(variant)
+        for name in line:
+            declared, file = self.variants[name], self._file("variants")
+            merged |= flatten(declared.model_extra, file, name)
+            here = declared.by_num_tasks.get(num_tasks, {})
+            merged |= flatten(here, file, f"{name}.by_num_tasks.{num_tasks}")
+        reduced, file = self.scales[scale], self._file(scale)
+        merged |= flatten(reduced.settings, file, "settings")
+        for name in line:
+            merged |= flatten(reduced.variants.get(name, {}), file, f"variants.{name}")
+        return merged | self.sweeps.get(self.sweep_of(variant), {}).get(variant, {})
+
+    def _ancestry(self, variant: str) -> list[str]:
+        """The variant's line of parents, the eldest first."""
+        line: list[str] = []
+        while variant is not None:
+            if variant in line:
+                where = f"{self._file('variants')}: {variant}.extends"
+                raise ConfigError(f"{where}: found a circle {[*line, variant]}, expected none")
+            line.append(variant)
+            variant = self.variants[variant].extends
+        return line[::-1]
+
+    # -- checks of the files as they stand ------------------------------------------------------------
+
+    def _read(self, name: str) -> dict[str, Any]:
+        return read_yaml(self.folder / f"{name}.yaml")
+
+    def _file(self, name: str) -> str:
+        return display(self.folder / f"{name}.yaml")
+
+    def _check_scale(self, scale: str) -> None:
+        if scale not in self.scales:
+            raise ConfigError(f"scale: found {scale!r}, expected {one_of(scale, self.scales)}")
+
+    def _check_runnable(self, name: str, where: str) -> None:
+        runnable = [key for key, declared in self.variants.items() if declared.runnable]
+        if name not in runnable:
+            raise ConfigError(f"{where}: found variant {name!r}, expected {one_of(name, runnable)}")
+
+    def _check_names(self) -> None:
+        """Parents, labels and targets of variants; the variants that experiments and scales name."""
+        file = self._file("variants")
+        for name, declared in self.variants.items():
+            parent = declared.extends
+            if parent is not None and parent not in self.variants:
+                raise ConfigError(f"{file}: {name}.extends: found {parent!r}, expected {one_of(parent, self.variants)}")
+            if not declared.label and not declared.abstract:
+                raise ConfigError(f"{file}: {name}.label: found nothing, expected its name in figures")
+            targets = declared.target.values() if isinstance(declared.target, dict) else [declared.target]
+            for target in targets:
+                if target.replace("{num_tasks}", "").count("{"):
+                    raise ConfigError(f"{file}: {name}.target: found {target!r}, expected only {{num_tasks}} in it")
+        for experiment, declared in self.experiments.items():
+            for name in declared.variants:
+                if name not in self.sweeps:
+                    self._check_runnable(name, f"{self._file('experiments')}: {experiment}.variants")
+        for scale in self.scales:
+            self._check_scale_names(scale)
+
+    def _check_scale_names(self, scale: str) -> None:
+        """The variants and sweeps that a scale names, and that something is left of every experiment."""
+        reduced, file = self.scales[scale], self._file(scale)
+        for name in reduced.variants:
+            if name not in self.variants:
+                raise ConfigError(f"{file}: variants: found {name!r}, expected {one_of(name, self.variants)}")
+        for name, kept in reduced.sweeps.items():
+            if name not in self.sweeps:
+                raise ConfigError(f"{file}: sweeps: found {name!r}, expected {one_of(name, self.sweeps)}")
+            known = self.variants[name].sweep
+            for key, values in kept.items():
+                if key not in known:
+                    raise ConfigError(f"{file}: sweeps.{name}: found {key!r}, expected {one_of(key, known)}")
+                if not set(values) <= set(known[key]):
+                    raise ConfigError(f"{file}: sweeps.{name}.{key}: found {values}, expected some of {known[key]}")
+        for experiment, declared in self.experiments.items():
+            if not any(self.runs_of(scale, experiment)):
+                key = "num_tasks" if declared.part == "paper" else "search_num_tasks"
+                found = getattr(reduced, key)
+                raise ConfigError(f"{file}: {key}: found {found}, expected one that {experiment} has")
+
+    def _check_settings(self) -> None:
+        """Every key of a variant or a scale is one that a run has, whether or not a run is declared with it."""
+        file = self._file("variants")
+        for name, declared in self.variants.items():
+            check_known(flatten(declared.model_extra, file, name), [*self.defaults, *VariantDeclaration.model_fields])
+            for num_tasks, settings in declared.by_num_tasks.items():
+                check_known(flatten(settings, file, f"{name}.by_num_tasks.{num_tasks}"), self.defaults)
+        for members in self.sweeps.values():
+            check_known(next(iter(members.values())), self.defaults)
+        for scale, reduced in self.scales.items():
+            for where, settings in {"settings": reduced.settings, **reduced.variants}.items():
+                where = where if where == "settings" else f"variants.{where}"
+                check_known(flatten(settings, self._file(scale), where), self.defaults)
+
+
+def value_name(value: Any) -> str:
+    """A swept value in a variant's name: 2, 0.05, 0.0005."""
+    return f"{value:g}" if type(value) in (int, float) else str(value)
