@@ -1,12 +1,12 @@
-"""Summarise runs over seeds: an experiment's table as CSV, or one configuration as a line on stdout."""
+"""Summarise runs over seeds: an experiment's table as CSV, or configurations as lines on stdout."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.config import Declarations
+from active_dendrites.declarations import Declarations
 from active_dendrites.published import declared_rows, read_published
-from active_dendrites.tables import experiment_table, summarise_runs, summary_line, write_table
+from active_dendrites.tables import experiment_table, summary_lines, write_table
 
 
 def main() -> None:
@@ -18,15 +18,18 @@ def main() -> None:
     table.add_argument("--scale", required=True, help="paper or quick")
     table.add_argument("--experiment", required=True, help="an experiment of config/experiments.yaml")
     table.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs")
-    table.add_argument("--seeds", type=int, nargs="+", required=True, help="a missing one is an error")
+    seeds_help = "the seeds of each variant; a run that is missing is an error"
+    table.add_argument(
+        "--seeds", type=seeds_of, nargs="+", action="extend", required=True, metavar="VARIANT=1,2", help=seeds_help
+    )
     table.add_argument("--output", type=Path, required=True, help="the CSV file")
     table.set_defaults(command=write_experiment)
 
-    line = commands.add_parser("line", help="print mean ± standard deviation of one configuration")
-    line.add_argument("--name", required=True, help="what to call it")
+    line = commands.add_parser("line", help="print mean ± standard deviation of each variant")
+    line.add_argument("--name", required=True, help="what to call them")
     line.add_argument("--num-tasks", type=int, required=True)
-    line.add_argument("accuracies", type=Path, nargs="+", help="accuracy.csv of each seed")
-    line.set_defaults(command=print_line)
+    line.add_argument("accuracies", type=Path, nargs="+", help="accuracy.csv of each seed of each variant")
+    line.set_defaults(command=print_lines)
 
     arguments = parser.parse_args()
     try:
@@ -35,14 +38,25 @@ def main() -> None:
         sys.exit(f"aggregate: {fault}")
 
 
+def seeds_of(text: str) -> tuple[str, list[int]]:
+    """VARIANT=1,2,3 as the variant and its seeds."""
+    variant, _, numbers = text.rpartition("=")
+    seeds = [int(number) for number in numbers.split(",") if number.isdecimal()]
+    if not variant or not seeds or ",".join(map(str, seeds)) != numbers or len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected VARIANT=1,2,3, each seed once")
+    return variant, seeds
+
+
 def write_experiment(arguments: argparse.Namespace) -> None:
     declarations, scale, experiment = Declarations(arguments.config), arguments.scale, arguments.experiment
     rows = declared_rows(declarations, read_published(declarations), scale, experiment)
-    write_table(arguments.output, experiment_table(experiment, scale, rows, arguments.seeds, arguments.runs))
+    table = experiment_table(declarations, scale, experiment, rows, dict(arguments.seeds), arguments.runs)
+    write_table(arguments.output, table)
 
 
-def print_line(arguments: argparse.Namespace) -> None:
-    print(summary_line(arguments.name, summarise_runs(arguments.accuracies, arguments.num_tasks)))
+def print_lines(arguments: argparse.Namespace) -> None:
+    for line in summary_lines(arguments.name, arguments.accuracies, arguments.num_tasks):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ import torch
 from oracle import Oracle
 
 from active_dendrites import mnist
-from active_dendrites.config import PAPER, Declarations, RunConfig
+from active_dendrites.config import RunConfig
+from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.dense import DenseLearner
 from active_dendrites.devices import training_device
 from active_dendrites.engine import InTurn, make_learner
-from active_dendrites.networks import Network
 from active_dendrites.randomness import generator
 from active_dendrites.records import machine, whole_file
 from active_dendrites.tasks import PermutedTasks
@@ -70,10 +70,10 @@ def measure(
     run = run.model_copy(update={"data": run.data.model_copy(update={"train_images": steps * run.batch_size})})
     runs = [run.model_copy(update={"seed": seed}) for seed in range(1, seeds + 1)]
     tasks = PermutedTasks(images, run.data, 1, device, torch.float32)
-    networks = [Network(run.network, tasks.num_pixels, tasks.num_pixels, each.seed).to(device) for each in runs]
-    oracle, learner = Oracle(run, networks[0]), make_learner(runs, tasks, networks)
+    learner = make_learner(runs, tasks)
+    oracle = Oracle(run, learner.networks[0])
     context, orders = tasks.mean_image(0)[None], [generator(each.seed, "batch order") for each in runs]
-    learner.begin_task(context)
+    learner.begin_task(0)
     x, labels = tasks.batch(0, torch.arange(run.batch_size, device=device))
 
     def ours() -> object:

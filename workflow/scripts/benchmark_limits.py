@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 
 from active_dendrites import mnist
-from active_dendrites.config import PAPER, Declarations, RunConfig
-from active_dendrites.networks import Network
+from active_dendrites.config import RunConfig
+from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.randomness import generator
 from active_dendrites.records import machine, whole_file
 from active_dendrites.sparse import SparseLearner
@@ -77,8 +77,7 @@ def alone(function, *arguments):
 def learner_of(run: RunConfig, images: Path, threads: int) -> tuple[SparseLearner, PermutedTasks]:
     torch.set_num_threads(threads)
     tasks = PermutedTasks(mnist.load(images), run.data, run.num_tasks, CPU, torch.float32)
-    network = Network(run.network, tasks.num_pixels, tasks.num_pixels, run.seed)
-    return SparseLearner(run, tasks, network), tasks
+    return SparseLearner(run, tasks), tasks
 
 
 def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, float]:
@@ -86,14 +85,13 @@ def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, floa
     run = Declarations(config).resolve(PAPER, "prototype", 100, seed=1)
     run = run.model_copy(update={"data": run.data.model_copy(update={"train_images": 4 * run.batch_size})})
     learner, tasks = learner_of(run, images, threads)
-    prototypes = torch.stack([tasks.mean_image(task) for task in range(100)])
     order = generator(1, "batch order")
     for task in range(100):
-        learner.begin_task(prototypes[task : task + 1])
+        learner.begin_task(task)
         learner.learn_epoch(task, order)
         learner.end_task()
     start = time.perf_counter()
-    learner.evaluate(prototypes, range(100))
+    learner.evaluate(range(100))
     seconds = (time.perf_counter() - start) * 1_000_000 / (100 * len(tasks.test_labels))
     return machine(CPU)["peak_memory_mib"] * 2**20 / 1e9, seconds
 
@@ -126,8 +124,8 @@ def together(config: Path, images: Path, runs: int, threads: int) -> list[float]
 
 def steps_per_second(config: Path, images: Path, threads: int, barrier) -> float:
     run = Declarations(config).resolve(PAPER, "prototype", 10, seed=1)
-    learner, tasks = learner_of(run, images, threads)
-    learner.begin_task(tasks.mean_image(0)[None])
+    learner, _ = learner_of(run, images, threads)
+    learner.begin_task(0)
     place = learner.images.places(0)
     batches = (
         torch.randperm(60_000, generator=generator(1, "batch order"))[: STEPS * run.batch_size].view(STEPS, -1).numpy()

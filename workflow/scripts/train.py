@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from active_dendrites import mnist
-from active_dendrites.config import PAPER, Declarations
+from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
 from active_dendrites.engine import DivergedError, train
-from active_dendrites.records import write_accuracy, write_record
+from active_dendrites.metrics import continual_metrics
+from active_dendrites.records import write_accuracy, write_activity, write_record
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,12 +59,14 @@ def main() -> None:
         wall_seconds = round(time.perf_counter() - start, 2)
         for run, folder, result in zip(runs, folders, results, strict=True):
             write_accuracy(folder / "accuracy.csv", result.accuracy)
+            write_activity(folder / "activity.npy", result.activity)
             write_record(
                 *(folder / "record.json", run, scale, device),
+                metrics=continual_metrics(result.accuracy),
+                clusters=result.clusters,
                 side_by_side=seeds,
                 steps=result.steps,
                 wall_seconds=wall_seconds,
-                learning_accuracy=result.learning_accuracy.tolist(),
             )
 
 

@@ -1,6 +1,9 @@
-"""From accuracies of single runs to the numbers of a table.
+"""From accuracies and activities of single runs to the numbers of a table.
 
-a[i, j] is the accuracy on task j after learning task i, a fraction, NaN where not measured.
+a[i, j] is the accuracy on task j after learning task i, a fraction, NaN where not measured. Some rows are complete,
+j = 0..i, always the last; every other row holds at least a[i, i], the accuracy right after learning.
+
+Letters: T tasks, U units.
 """
 
 from collections.abc import Sequence
@@ -8,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+
+# -- continual learning -----------------------------------------------------------------------------------
 
 
 def average_accuracy(accuracy: np.ndarray) -> float:
@@ -17,10 +22,122 @@ def average_accuracy(accuracy: np.ndarray) -> float:
         accuracy: (T, T).
     Raises: ValueError if the last row is not complete.
     """
-    last = accuracy[-1]
-    if np.isnan(last).any():
-        raise ValueError(f"accuracy after the last task: {int(np.isnan(last).sum())} of {len(last)} tasks missing")
-    return float(last.mean())
+    return float(measured(accuracy[-1], "accuracy after the last task").mean())
+
+
+def learning_accuracy(accuracy: np.ndarray) -> float:
+    """Mean accuracy on a task right after it was learned: mean_j a[j, j].
+
+    Source: Riemer et al., Learning to learn without forgetting by maximizing transfer and minimizing interference,
+    ICLR 2019.
+
+    Args:
+        accuracy: (T, T).
+    Raises: ValueError if the diagonal is not complete.
+    """
+    return float(measured(accuracy.diagonal(), "accuracy right after learning").mean())
+
+
+def backward_transfer(accuracy: np.ndarray) -> float:
+    """What later tasks did to earlier ones: mean over j < T-1 of a[T-1, j] - a[j, j]; below 0 where those suffered.
+
+    Source: Lopez-Paz and Ranzato, Gradient episodic memory for continual learning, NeurIPS 2017.
+
+    Args:
+        accuracy: (T, T).
+    Returns: a fraction, -1 to 1; NaN for a single task.
+    Raises: ValueError if the last row or the diagonal is not complete.
+    """
+    last = measured(accuracy[-1], "accuracy after the last task")
+    learned = measured(accuracy.diagonal(), "accuracy right after learning")
+    return float((last - learned)[:-1].mean()) if len(accuracy) > 1 else np.nan
+
+
+def forgetting(accuracy: np.ndarray) -> float:
+    """How far tasks fell from their best: mean over j < T-1 of max_i a[i, j] - a[T-1, j], with i from j to T-2.
+
+    Source: Chaudhry et al., Riemannian walk for incremental learning: understanding forgetting and intransigence,
+    ECCV 2018. The maximum is over what was measured: more tests between a task's first and its last can only raise
+    it. Tests of a task before it is learned, which the source counts as well, are not made here.
+
+    Args:
+        accuracy: (T, T).
+    Returns: a fraction, -1 to 1, never less than minus the backward transfer; NaN for a single task.
+    Raises: ValueError if the last row or the diagonal is not complete.
+    """
+    last = measured(accuracy[-1], "accuracy after the last task")
+    measured(accuracy.diagonal(), "accuracy right after learning")  # no column without a number
+    if len(accuracy) == 1:
+        return np.nan
+    best = np.nanmax(accuracy[:-1, :-1], axis=0)  # (T-1,)
+    return float((best - last[:-1]).mean())
+
+
+METRICS = (average_accuracy, forgetting, backward_transfer, learning_accuracy)
+
+
+def continual_metrics(accuracy: np.ndarray) -> dict[str, float]:
+    """All metrics of a run by name, each by the function of that name. Raises: ValueError."""
+    return {metric.__name__: metric(accuracy) for metric in METRICS}
+
+
+def measured(values: np.ndarray, what: str) -> np.ndarray:
+    """The same values. Raises: ValueError if one was not measured."""
+    missing = int(np.isnan(values).sum())
+    if missing:
+        raise ValueError(f"{what}: {missing} of {len(values)} tasks missing")
+    return values
+
+
+# -- subnetworks ------------------------------------------------------------------------------------------
+#
+# Of a task: how often its images switch each unit of a layer on, a vector f of U fractions.
+
+
+def subnetwork_overlap(activity: np.ndarray) -> np.ndarray:
+    """How much two tasks share of their subnetworks: sum_u min(f_u, g_u) / ((sum f + sum g) / 2). Source: our own.
+
+    It is one minus the Bray-Curtis dissimilarity: 1 for the same activities, 0 for units of which each serves one
+    task alone.
+
+    Args:
+        activity: (T, U), fractions.
+    Returns: (T, T), symmetric; NaN for two tasks that switch on nothing.
+    """
+    shared = np.stack([np.minimum(f, activity).sum(axis=1, dtype=float) for f in activity])  # (T, T)
+    return as_fraction_of_mean(shared, activity)
+
+
+def chance_overlap(activity: np.ndarray) -> np.ndarray:
+    """The overlap that would be expected if each task's activities were dealt to its units at random.
+
+    A unit of one task then meets each unit of the other with the same probability:
+    U * mean_{u,v} min(f_u, g_v) / ((sum f + sum g) / 2). Also for a task with itself.
+
+    Args:
+        activity: (T, U), fractions.
+    Returns: (T, T), symmetric; NaN for two tasks that switch on nothing.
+    """
+    num_tasks, num_units = activity.shape
+    ascending = np.sort(activity.astype(float), axis=1)  # (T, U)
+    sums = np.pad(ascending.cumsum(axis=1), ((0, 0), (1, 0)))  # (T, U + 1): of the smallest 0, 1, .. U
+    shared = np.empty((num_tasks, num_tasks))
+    for task, g in enumerate(ascending):
+        for other, f in enumerate(ascending[: task + 1]):
+            smaller = np.searchsorted(g, f)  # (U,): how many of g lie below each of f and are the minimum
+            total = sums[task, smaller].sum() + ((num_units - smaller) * f).sum()
+            shared[task, other] = shared[other, task] = total / num_units
+    return as_fraction_of_mean(shared, activity)
+
+
+def as_fraction_of_mean(shared: np.ndarray, activity: np.ndarray) -> np.ndarray:
+    """What two tasks share, (T, T), by the mean size of their subnetworks."""
+    sizes = activity.sum(axis=1, dtype=float)  # (T,)
+    means = (sizes[:, None] + sizes) / 2
+    return np.divide(shared, means, out=np.full_like(shared, np.nan), where=means > 0)
+
+
+# -- over seeds -------------------------------------------------------------------------------------------
 
 
 class Summary(NamedTuple):

@@ -1,53 +1,224 @@
-"""From the runs of an experiment to its table: one row per variant and number of tasks, over all seeds."""
+"""From the runs of an experiment to its table. What a row is depends on the experiment's kind:
 
-from collections.abc import Iterable, Sequence
+    summary   a variant and number of tasks: accuracy and the other metrics, over seeds
+    matrix    a test of a task after learning another, over seeds
+    activity  a task and a unit of the last hidden layer; two tasks and the overlap of their subnetworks, over seeds
+    search    a run and a number of tasks learned so far, with the settings that a search varies
+
+Every number but clusters is a fraction. A run that is missing or incomplete is an error that names its file.
+
+Letters: S seeds, T tasks, U units.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from active_dendrites.metrics import Summary, average_accuracy, summarise
+from active_dendrites.config import RunConfig
+from active_dendrites.declarations import Declarations
+from active_dendrites.metrics import (
+    Summary,
+    average_accuracy,
+    chance_overlap,
+    continual_metrics,
+    subnetwork_overlap,
+    summarise,
+)
 from active_dendrites.published import DeclaredRow
-from active_dendrites.records import read_accuracy, whole_file
+from active_dendrites.records import IncompleteRunError, read_accuracy, read_activity, read_clusters, whole_file
 
-COLUMNS = [
-    *("experiment", "scale", "variant", "label", "num_tasks", "n", "seeds"),
-    *("accuracy", "std", "low", "high", "published"),
-]
+Row = dict[str, Any]
+
+SHOWN_UNITS = 64  # of a layer, the first so many, as in the paper's figure 6 (method 6)
+SUMMARISED = ("forgetting", "backward_transfer", "learning_accuracy", "clusters")
+IDENTITY = ("experiment", "scale", "variant", "label", "num_tasks")
+COLUMNS = {
+    "summary": [
+        *(*IDENTITY, "n", "seeds", "accuracy", "std", "low", "high", "published", "quoted"),
+        *(f"{metric}{spread}" for metric in SUMMARISED for spread in ("", "_std", "_low", "_high")),
+        "published_clusters",
+    ],
+    "matrix": [*IDENTITY, "n", "after_task", "task", "accuracy", "std"],
+    "activity": [*IDENTITY, "n", "panel", "row", "column", "value", "std", "chance"],
+    "search": [
+        *(*IDENTITY, "search", "segments_per_unit", "winner_density", "weight_sparsity", "learning_rate"),
+        *("strength", "damping", "include_segments", "seed", "after_task", "accuracy", "published", "published_std"),
+    ],
+}
 
 
-def accuracy_file(runs: Path, variant: str, num_tasks: int, seed: int) -> Path:
-    """Where the accuracies of one run are."""
-    return runs / variant / f"tasks-{num_tasks}" / f"seed-{seed}" / "accuracy.csv"
+# -- runs -------------------------------------------------------------------------------------------------
 
 
-def summarise_runs(files: Sequence[Path], num_tasks: int) -> Summary:
-    """Mean over the tasks of each run, then over runs. Raises: IncompleteRunError naming a file."""
-    return summarise([average_accuracy(read_accuracy(file, num_tasks)) for file in files])
+def run_folder(runs: Path, variant: str, num_tasks: int, seed: int) -> Path:
+    """Where the files of one run are, in the folder of a scale's runs."""
+    return runs / variant / f"tasks-{num_tasks}" / f"seed-{seed}"
+
+
+@dataclass(frozen=True)
+class SeededRuns:
+    """The runs of one configuration, a folder for each seed. What is read raises IncompleteRunError."""
+
+    num_tasks: int
+    folders: Sequence[Path]
+
+    def accuracies(self) -> np.ndarray:
+        """(S, T, T), NaN where not measured."""
+        return alike([folder / "accuracy.csv" for folder in self.folders], self.num_tasks, read_accuracy, tested_cells)
+
+    def activities(self) -> np.ndarray:
+        """(S, T, U)."""
+        return alike([folder / "activity.npy" for folder in self.folders], self.num_tasks, read_activity, np.shape)
+
+    def clusters(self) -> list[int] | None:
+        """How many prototypes each run inferred; None if they infer none."""
+        found = [read_clusters(folder / "record.json") for folder in self.folders]
+        if all(clusters is None for clusters in found):
+            return None
+        if None in found:
+            path = self.folders[found.index(None)] / "record.json"
+            raise IncompleteRunError(f"{path}: clusters: found null, expected a number, as with the other seeds")
+        return found
+
+
+def alike(
+    files: Sequence[Path], num_tasks: int, read: Callable[[Path, int], np.ndarray], look: Callable[[np.ndarray], Any]
+) -> np.ndarray:
+    """What the files of all seeds hold, (S, ...). Raises: IncompleteRunError if one looks unlike the first."""
+    found = [read(file, num_tasks) for file in files]
+    for file, array in zip(files, found, strict=True):
+        if look(array) != look(found[0]):
+            raise IncompleteRunError(f"{file}: found {look(array)}, expected {look(found[0])}, as in {files[0]}")
+    return np.stack(found)
+
+
+def tested_cells(accuracy: np.ndarray) -> str:
+    """After which tasks all tasks seen were tested, in words."""
+    complete = [str(after) for after, _ in complete_rows(accuracy)]
+    return f"tests of all tasks after {', '.join(complete)}"
+
+
+def complete_rows(accuracy: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(after_task, accuracy on each task seen) where all were tested; 1-based."""
+    for after in range(1, len(accuracy) + 1):
+        seen = accuracy[after - 1, :after]
+        if not np.isnan(seen).any():
+            yield after, seen
+
+
+# -- the rows of each kind --------------------------------------------------------------------------------
+
+
+def summary_row(accuracies: np.ndarray, clusters: Sequence[int] | None) -> Row:
+    """Metrics over seeds, from (S, T, T) and the number of clusters of each seed."""
+    runs = [continual_metrics(accuracy) for accuracy in accuracies]
+    values = {name: [run[name] for run in runs] for name in runs[0]} | {"clusters": clusters or [np.nan]}
+    accuracy = summarise(values["average_accuracy"])
+    row = {"n": accuracy.n, "accuracy": accuracy.mean, "std": accuracy.std, "low": accuracy.low, "high": accuracy.high}
+    for name in SUMMARISED:
+        if not np.isnan(values[name]).any():  # a single task is not forgotten, and not every variant has clusters
+            _, mean, std, low, high = summarise(values[name])
+            row |= {name: mean, f"{name}_std": std, f"{name}_low": low, f"{name}_high": high}
+    return row
+
+
+def matrix_rows(accuracies: np.ndarray) -> Iterator[Row]:
+    """Each cell of (S, T, T) that was measured, over seeds; tasks are 1-based."""
+    for after, task in np.argwhere(~np.isnan(accuracies[0])):
+        cell = summarise(accuracies[:, after, task])
+        yield {"n": cell.n, "after_task": after + 1, "task": task + 1, "accuracy": cell.mean, "std": cell.std}
+
+
+def activity_rows(activities: np.ndarray) -> Iterator[Row]:
+    """From (S, T, U): the first seed's first units, as in the paper's figure, and all pairs of tasks over seeds."""
+    num_seeds = len(activities)
+    for (task, unit), value in np.ndenumerate(activities[0, :, :SHOWN_UNITS]):
+        yield {"n": num_seeds, "panel": "activity", "row": task + 1, "column": unit + 1, "value": value}
+    overlaps = np.stack([subnetwork_overlap(activity) for activity in activities])  # (S, T, T)
+    chances = np.stack([chance_overlap(activity) for activity in activities])
+    for task, other in np.ndindex(overlaps.shape[1:]):
+        pair = {"n": num_seeds, "panel": "overlap", "row": task + 1, "column": other + 1}
+        values = overlaps[:, task, other]
+        if not np.isnan(values).any():  # two tasks that switch on no unit have nothing to share
+            overlap, chance = summarise(values), summarise(chances[:, task, other])
+            pair |= {"value": overlap.mean, "std": overlap.std, "chance": chance.mean}
+        yield pair
+
+
+def search_rows(accuracies: np.ndarray, seeds: Sequence[int]) -> Iterator[Row]:
+    """Each seed's accuracy over the tasks seen so far, from (S, T, T), where all of them were tested."""
+    for seed, accuracy in zip(seeds, accuracies, strict=True):
+        for after, seen in complete_rows(accuracy):
+            yield {"seed": seed, "after_task": after, "accuracy": seen.mean()}
+
+
+def search_settings(run: RunConfig) -> Row:
+    """The settings that the searches vary; None for the winners of a ReLU and for what SI alone has."""
+    network, consolidation = run.network, run.consolidation
+    protects = consolidation.kind != "none"
+    return {
+        "segments_per_unit": network.segments_per_unit,
+        "winner_density": network.winner_density,
+        "weight_sparsity": network.weight_sparsity,
+        "learning_rate": run.learning_rate,
+        "strength": consolidation.strength if protects else None,
+        "damping": consolidation.damping if protects else None,
+        "include_segments": protects and consolidation.include_segments,
+    }
+
+
+# -- the table --------------------------------------------------------------------------------------------
 
 
 def experiment_table(
-    experiment: str, scale: str, rows: Iterable[DeclaredRow], seeds: Sequence[int], runs: Path
+    declarations: Declarations,
+    scale: str,
+    experiment: str,
+    rows: Iterable[DeclaredRow],
+    seeds: Mapping[str, Sequence[int]],
+    runs: Path,
 ) -> pd.DataFrame:
-    """The table of an experiment.
+    """The table of an experiment, of its kind.
 
     Args:
         rows: what is declared, from `published.declared_rows`.
-        seeds: of every run; one that is missing is an error.
+        seeds: of each variant; a run that is missing is an error.
         runs: folder of the scale's runs.
-    Returns: `COLUMNS`; accuracies are fractions, `low` and `high` the 95 % interval of the mean over seeds.
-        Quoted rows have n = 0 and only a published value.
-    Raises: IncompleteRunError naming a run that is missing or cut off.
+    Returns: the `COLUMNS` of the kind; `low` and `high` are the 95 % t-interval of the mean over seeds. What is not
+        known, or not defined, is empty.
+    Raises: IncompleteRunError naming a file; ValueError for a variant without seeds.
     """
-    table = []
+    kind, table = declarations.experiments[experiment].kind, []
     for row in rows:
-        entry = row._asdict() | {"experiment": experiment, "scale": scale, "n": 0}
-        if not row.quoted:
-            files = [accuracy_file(runs, row.variant, row.num_tasks, seed) for seed in seeds]
-            summary = summarise_runs(files, row.num_tasks)
-            spread = {"accuracy": summary.mean, "std": summary.std, "low": summary.low, "high": summary.high}
-            entry |= spread | {"n": summary.n, "seeds": " ".join(map(str, seeds))}
-        table.append(entry)
-    return pd.DataFrame(table, columns=COLUMNS)
+        if not seeds.get(row.variant):
+            raise ValueError(f"seeds: found none for {row.variant}, expected those of each variant of {experiment}")
+        entry = row._asdict() | {"experiment": experiment, "scale": scale}
+        if kind == "search":
+            entry["search"] = declarations.sweep_of(row.variant)
+            run = declarations.resolve(scale, row.variant, row.num_tasks, seeds[row.variant][0])
+            entry |= search_settings(run)
+        measured = rows_of_kind(kind, row, seeds[row.variant], runs)
+        table += [entry | found for found in measured]
+    return pd.DataFrame(table, columns=COLUMNS[kind])
+
+
+def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) -> Iterable[Row]:
+    """What was measured in the runs of one configuration, as rows of a kind of table."""
+    found = SeededRuns(row.num_tasks, [run_folder(runs, row.variant, row.num_tasks, seed) for seed in seeds])
+    match kind:
+        case "summary":
+            return [summary_row(found.accuracies(), found.clusters()) | {"seeds": " ".join(map(str, seeds))}]
+        case "matrix":
+            return matrix_rows(found.accuracies())
+        case "activity":
+            return activity_rows(found.activities())
+        case "search":
+            return search_rows(found.accuracies(), seeds)
+    raise AssertionError(kind)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -56,7 +227,30 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(file, index=False, float_format="%.8g")
 
 
-def summary_line(name: str, summary: Summary) -> str:
-    """One line for a person: prototype_10: 94.86 % ± 0.21 (8 seeds)."""
-    spread = f" ± {100 * summary.std:.2f}" if summary.n > 1 else ""
-    return f"{name}: {100 * summary.mean:.2f} %{spread} ({summary.n} seed{'s' if summary.n > 1 else ''})"
+# -- a line for a person ----------------------------------------------------------------------------------
+
+
+def summary_lines(name: str, files: Sequence[Path], num_tasks: int) -> Iterator[str]:
+    """A line for each variant among the accuracy.csv of runs, in their order; `name` is enough where it is one.
+
+    Raises: ValueError for a file that is not where `run_folder` has it; IncompleteRunError naming a file.
+    """
+    folders: dict[str, list[Path]] = {}
+    for file in files:
+        match file.absolute().parts:
+            case [*_, variant, _, _, "accuracy.csv"]:
+                folders.setdefault(variant, []).append(file.parent)
+            case _:
+                raise ValueError(f"found {file}, expected .../<variant>/tasks-<T>/seed-<s>/accuracy.csv")
+    for variant, of_seeds in folders.items():
+        runs = SeededRuns(num_tasks, of_seeds)
+        accuracy = summarise([average_accuracy(accuracy) for accuracy in runs.accuracies()])
+        clusters = runs.clusters()
+        yield summary_line(name if len(folders) == 1 else f"{name}, {variant}", accuracy, clusters)
+
+
+def summary_line(name: str, accuracy: Summary, clusters: Sequence[int] | None = None) -> str:
+    """prototype_10: 94.86 % ± 0.21 (8 seeds); and the mean number of clusters where prototypes were inferred."""
+    spread = f" ± {100 * accuracy.std:.2f}" if accuracy.n > 1 else ""
+    found = f", {np.mean(clusters):.2f} clusters" if clusters else ""
+    return f"{name}: {100 * accuracy.mean:.2f} %{spread} ({accuracy.n} seed{'s' if accuracy.n > 1 else ''}){found}"
