@@ -1,44 +1,30 @@
-"""Figures: the same data give the same bytes, every value is drawn and none twice, reduced scale is named."""
+"""Figures by number of tasks: the same data give the same bytes, every value is drawn and none twice, reduced scale
+is named, and what is hollow is published."""
 
 import os
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
+import drawing
 import matplotlib
-import nbformat
+import numpy as np
 import pandas as pd
 import pytest
+from drawing import found, make_table, part, row, saved, values
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from active_dendrites import plotting
-from active_dendrites.config import Declarations
-from active_dendrites.published import declared_rows, read_published
-from active_dendrites.tables import COLUMNS
+from active_dendrites import plotting_curves as curves
+from active_dendrites.declarations import Declarations
 
-NOTEBOOKS = Path(__file__).parents[2] / "workflow" / "notebooks"
-EXPERIMENTS = {
-    "comparison": (60, 100),
-    "mlp_comparison": (20, 100),
-    "ablation": (50, 100),
-}  # the paper's axes
 LIMITS = (60.0, 100.0)
-
-
-def row(variant: str, num_tasks: int, accuracy: float | None, half: float | None = 0.004, **other: Any) -> dict:
-    """A row of a table: eight seeds, an interval of `half` to both sides and a published value of 0.95."""
-    ends = {"low": accuracy - half, "high": accuracy + half} if accuracy and half else {}
-    known = {"experiment": "comparison", "scale": "paper", "variant": variant, "label": f"The {variant}"}
-    spread = {"n": 8 if accuracy else 0, "seeds": "1 2 3 4 5 6 7 8", "std": 0.01, "accuracy": accuracy}
-    return known | spread | {"num_tasks": num_tasks, "published": 0.95} | ends | other
-
-
-def make_table(*rows: dict) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"published": float, "low": float, "high": float})
+QUOTED = "quoted by the paper from the literature, not measured by it"
 
 
 @pytest.fixture
@@ -49,60 +35,43 @@ def table() -> pd.DataFrame:
         row("prototype_corrected", 2, 0.9752, published=None),
         row("si_prototype", 2, 0.9765, published=0.976512),
         row("si_prototype", 10, 0.97, published=0.972305),
-        row("si", 2, None, published=0.98),
-        row("si", 10, None, published=0.971),
-        row("xdg", 2, None, published=0.98),
-        row("xdg", 10, None, published=0.972),
+        row("si_mlp", 2, 0.979, published=0.98, quoted=True),
+        row("si_mlp", 10, 0.968, published=0.971, quoted=True),
+        row("xdg", 2, 0.981, published=0.98, quoted=True),
+        row("xdg", 10, 0.971, published=0.972, quoted=True),
     )
 
 
 @pytest.fixture
 def quick(table: pd.DataFrame) -> pd.DataFrame:
-    wide = table["accuracy"].notna()
-    return table.assign(scale="quick", n=2 * wide, low=table["accuracy"] - 0.3, high=table["accuracy"] + 0.3)
+    wide = {"low": table["accuracy"] - 0.3, "high": table["accuracy"] + 0.3}
+    return table.assign(scale="quick", n=2, **wide)
+
+
+@pytest.fixture
+def counts() -> pd.DataFrame:
+    return make_table(found(2, 2.0, 2.25, half=0.0), found(5, 5.5, 5.625), found(10, 12.0, None))
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    return plotting.draw_accuracy(table, "A title", LIMITS)
+    return curves.draw_accuracy(table, "A title", LIMITS)
 
 
-def part(figure: Figure, name: str) -> Any:
-    """The one artist of that name; None if there is none."""
-    found = figure.findobj(lambda artist: artist.get_gid() == name)
-    assert len(found) <= 1, f"{name} is drawn {len(found)} times"
-    return found[0] if found else None
-
-
-def values(figure: Figure, name: str) -> list[float]:
-    return [round(float(y), 4) for y in part(figure, name).get_ydata()]
-
-
-def saved(figure: Figure, folder: Path, name: str = "figure") -> tuple[bytes, bytes]:
-    paths = folder / f"{name}.svg", folder / f"{name}.png"
-    plotting.save_figure(figure, *paths)
-    return paths[0].read_bytes(), paths[1].read_bytes()
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
 # -- styles -----------------------------------------------------------------------------------------------
 
 
-def test_each_declared_variant_has_its_own_colour_and_marker(declarations: Declarations) -> None:
-    variants = [name for name, declared in declarations.variants.items() if not declared.abstract]
-    pairs = [plotting.style_of(variant)[:2] for variant in variants]
-    assert len(set(pairs)) == len(variants)
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_figure_has_one_colour_per_model(declarations: Declarations, name: str) -> None:
-    """The corrected settings are the same model and share its colour."""
-    experiment = declarations.experiments[name]
-    variants = {*experiment.variants, *experiment.quoted} - {"prototype_corrected"}
-    assert len({plotting.style_of(variant).colour for variant in variants}) == len(variants)
-
-
-def test_every_style_can_be_told_from_the_others() -> None:
-    pairs = [style[:2] for name, style in plotting.STYLES.items() if name != "si_mlp"]  # si, run by us
-    assert len(set(pairs)) == len(pairs)
+def test_each_variant_of_the_papers_figures_has_its_own_style(declarations: Declarations) -> None:
+    """The corrected settings are the same model and share its colour; searches have colours of their own."""
+    paper = [declared for declared in declarations.experiments.values() if declared.part == "paper"]
+    variants = {variant for declared in paper for variant in declared.variants}
+    assert variants == set(plotting.STYLES)
+    assert len({plotting.style_of(variant)[:2] for variant in variants}) == len(variants)
+    colours = {plotting.style_of(variant).colour for variant in variants - {"prototype_corrected"}}
+    assert len(colours) == len(variants) - 1
     assert plotting.style_of("prototype_corrected").colour == plotting.style_of("prototype").colour
     assert plotting.style_of("prototype_segments_10").line == "--"
 
@@ -140,8 +109,8 @@ def test_the_same_data_give_the_same_bytes(table: pd.DataFrame, tmp_path: Path) 
 def test_another_process_gives_the_same_bytes(table: pd.DataFrame, tmp_path: Path) -> None:
     table.to_csv(tmp_path / "table.csv", index=False)
     code = (
-        "from active_dendrites import plotting as p;"
-        " p.save_figure(p.draw_accuracy(p.read_table('table.csv'), 'A title', (60, 100)), 'b.svg', 'b.png')"
+        "from active_dendrites import plotting as p, plotting_curves as c;"
+        " p.save_figure(c.draw_accuracy(p.read_table('table.csv'), 'A title', (60, 100)), 'b.svg', 'b.png')"
     )
     library = str(Path(plotting.__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": library, "PYTHONHASHSEED": "17"}
@@ -163,11 +132,12 @@ def test_other_data_give_other_bytes(table: pd.DataFrame, tmp_path: Path) -> Non
 
 def test_every_value_is_drawn_in_percent(table: pd.DataFrame) -> None:
     figure = draw(table)
-    assert values(figure, "accuracy-prototype") == [94.5, 94.55]
+    assert values(figure, "accuracy-prototype") == values(figure, "line-accuracy-prototype") == [94.5, 94.55]
     assert values(figure, "accuracy-prototype_corrected") == [97.52]
+    assert values(figure, "accuracy-xdg") == [98.1, 97.1]
     assert values(figure, "published-prototype") == [97.4744, 94.5509]
-    assert values(figure, "published-si") == [98.0, 97.1]
-    bars = part(figure, "interval-prototype")
+    assert values(figure, "published-si_mlp") == [98.0, 97.1]
+    bars = part(figure, "interval-accuracy-prototype")
     assert isinstance(bars, LineCollection)
     ends = [sorted(end[1] for end in bar) for bar in bars.get_segments()]
     assert ends == [pytest.approx([94.1, 94.9]), pytest.approx([94.15, 94.95])]
@@ -175,53 +145,66 @@ def test_every_value_is_drawn_in_percent(table: pd.DataFrame) -> None:
 
 def test_hollow_means_published_and_nothing_else(table: pd.DataFrame) -> None:
     figure = draw(table)
-    lines = figure.findobj(lambda artist: isinstance(artist, Line2D) and artist.get_gid())
-    hollow = {line.get_gid() for line in lines if to_hex(line.get_markerfacecolor()) == "#ffffff"}
-    assert hollow == {f"published-{variant}" for variant in ("prototype", "si_prototype", "si", "xdg")}
+    assert drawing.hollow(figure) == {f"published-{v}" for v in ("prototype", "si_prototype", "si_mlp", "xdg")}
     assert part(figure, "published-prototype_corrected") is None
-    assert part(figure, "accuracy-si") is None
 
 
-def test_only_a_curve_without_runs_is_joined_by_dots(table: pd.DataFrame) -> None:
+def test_ours_are_joined_and_published_values_are_not(table: pd.DataFrame) -> None:
     figure = draw(table)
-    assert part(figure, "published-si").get_linestyle() == ":"
-    assert part(figure, "published-prototype").get_linestyle() == "None"
-    ours = part(figure, "accuracy-prototype")
-    assert ours.get_linestyle() == "-" and ours.get_color() == part(figure, "published-prototype").get_color()
-
-
-def test_a_baseline_that_is_run_is_solid_beside_its_quoted_values(table: pd.DataFrame) -> None:
-    run = table.assign(accuracy=table["accuracy"].mask(table["variant"] == "xdg", 0.9))
-    figure = draw(run)
-    assert part(figure, "accuracy-xdg").get_linestyle() == "-"
+    assert part(figure, "line-accuracy-xdg").get_linestyle() == "-"
     assert part(figure, "published-xdg").get_linestyle() == "None"
+    assert part(figure, "accuracy-xdg").get_color() == part(figure, "published-xdg").get_color()
+
+
+def test_quoted_values_say_so(table: pd.DataFrame) -> None:
+    """By the markers of just those variants in the legend, and by name in the caption."""
+    figure = draw(table)
+    *_, published, quoted = legend(figure)
+    assert published == "Published" and " ".join(quoted.split()) == f"Published: {QUOTED}"
+    marks = figure.axes[0].get_legend().findobj(Line2D)
+    hollow = [mark.get_color() for mark in marks if to_hex(mark.get_markerfacecolor()) == "#ffffff"]
+    assert hollow == ["#777777", *(plotting.style_of(variant).colour for variant in ("si_mlp", "xdg"))]
+    assert f"those of The si_mlp and XdG are {QUOTED}." in curves.caption(table)
+
+
+def test_nothing_is_called_quoted_that_was_measured(table: pd.DataFrame) -> None:
+    own = table[~table["quoted"]]
+    assert "quoted" not in drawing.words(draw(own))
+    unpublished = table.assign(published=table["published"].mask(table["quoted"]))
+    assert "quoted" not in drawing.words(draw(unpublished))
+    alone = table[table["quoted"]]
+    assert "Published" not in legend(draw(alone)) and QUOTED in curves.caption(alone)
+
+
+def test_it_is_plain_who_is_told_the_task(table: pd.DataFrame) -> None:
+    assert "XdG (told the\ntask at test)" in legend(draw(table))
+    told = "XdG is told at test which task an image is from, the others are not."
+    assert told in curves.caption(table)
+    both = make_table(row("xdg", 2, 0.9), row("si_xdg", 2, 0.9, label="SI + XdG (told the task at test)"))
+    assert "XdG and SI + XdG are told at test which task an image is from." in curves.caption(both)
+    assert "told" not in curves.caption(table[table["variant"] != "xdg"])
 
 
 def test_one_seed_is_a_point_without_interval() -> None:
     figure = draw(make_table(row("prototype", 2, 0.9, half=None, n=1), row("prototype", 5, 0.8, half=None, n=1)))
     assert values(figure, "accuracy-prototype") == [90.0, 80.0]
-    assert part(figure, "interval-prototype") is None
+    assert part(figure, "interval-accuracy-prototype") is None
 
 
 def test_one_seed_among_others_keeps_their_intervals() -> None:
     table = make_table(row("prototype", 2, 0.9, half=None, n=1), row("prototype", 5, 0.8))
     figure = draw(table)
     assert values(figure, "accuracy-prototype") == [90.0, 80.0]
-    assert len(part(figure, "interval-prototype").get_segments()) == 1
-    assert "1 to 8 seeds" in plotting.caption(table) and "none for a single seed" in plotting.caption(table)
+    assert len(part(figure, "interval-accuracy-prototype").get_segments()) == 1
+    assert "1 to 8 seeds" in curves.caption(table) and "none for a single seed" in curves.caption(table)
 
 
 def test_without_published_values_nothing_speaks_of_them(table: pd.DataFrame) -> None:
-    ours = table[table["n"] > 0].assign(published=float("nan"))
+    ours = table[~table["quoted"]].assign(published=float("nan"))
     figure = draw(ours)
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["The prototype", "The prototype_corrected", "The si_prototype"]
+    assert legend(figure) == ["The prototype", "The prototype_corrected", "The si_prototype"]
     assert values(figure, "accuracy-si_prototype") == [97.65, 97.0]
-    assert "published" not in plotting.caption(ours).lower()
-
-
-def test_a_table_of_quoted_values_alone_is_drawn(table: pd.DataFrame) -> None:
-    assert values(draw(table[table["n"] == 0]), "published-xdg") == [98.0, 97.2]
+    assert "published" not in curves.caption(ours).lower()
 
 
 # -- where it is drawn ------------------------------------------------------------------------------------
@@ -235,31 +218,111 @@ def test_ticks_stand_at_the_numbers_of_tasks(table: pd.DataFrame) -> None:
 
 def test_limits_are_the_papers_unless_a_value_lies_outside(table: pd.DataFrame) -> None:
     assert draw(table).axes[0].get_ylim() == LIMITS
+    near = pd.concat([table, make_table(row("prototype", 25, 0.605, half=0.004))], ignore_index=True)
+    assert draw(near).axes[0].get_ylim() == LIMITS
     low = pd.concat([table, make_table(row("prototype", 25, 0.57, half=0.03))], ignore_index=True)
     assert draw(low).axes[0].get_ylim() == (50, 100)
 
 
 def test_a_mark_alone_stands_at_its_tick() -> None:
     figure = draw(make_table(row("prototype", 2, 0.9, published=None), row("ten_layer_mlp", 2, 0.7, published=0.7)))
-    assert list(part(figure, "accuracy-prototype").get_xdata()) == [2]
-    assert list(part(figure, "accuracy-ten_layer_mlp").get_xdata()) == [2]
-    assert 2 < part(figure, "published-ten_layer_mlp").get_xdata()[0] < 3
+    for name in ("accuracy-prototype", "accuracy-ten_layer_mlp", "published-ten_layer_mlp"):
+        assert list(part(figure, name).get_xdata()) == [2]
+
+
+def test_a_published_value_stands_where_ours_does(table: pd.DataFrame) -> None:
+    figure = draw(table)
+    for variant in ("prototype", "si_prototype", "si_mlp", "xdg"):
+        ours, published = (part(figure, f"{kind}-{variant}") for kind in ("accuracy", "published"))
+        assert list(ours.get_xdata()) == list(published.get_xdata())
+        assert published.get_zorder() < ours.get_zorder()
+        assert published.get_markersize() - published.get_markeredgewidth() > ours.get_markersize()
 
 
 @pytest.mark.parametrize("scale", ["table", "quick"])
-def test_no_mark_covers_another(scale: str, request: pytest.FixtureRequest) -> None:
+def test_no_mark_covers_that_of_another_variant(scale: str, request: pytest.FixtureRequest) -> None:
     figure = draw(request.getfixturevalue(scale))
     axes = figure.axes[0]
     figure.draw_without_rendering()
     points = 72 / figure.dpi
     marks = []
     for line in axes.get_lines():
-        if line.get_gid():
-            marks += list(points * axes.transData.transform(line.get_xydata()))
-    for i, (x, y) in enumerate(marks):
-        for other_x, other_y in marks[:i]:
-            assert max(abs(x - other_x), abs(y - other_y)) > plotting.MARKER - 0.5
-        assert axes.bbox.x0 * points < x < axes.bbox.x1 * points
+        name = line.get_gid() or ""
+        if name.startswith(("accuracy-", "published-")):
+            places = points * axes.transData.transform(line.get_xydata())
+            marks += [(name.partition("-")[2], line.get_markersize(), x, y) for x, y in places]
+    assert len(marks) == 17
+    for (variant, size, x, y), (other, other_size, other_x, other_y) in combinations(marks, 2):
+        apart = max(abs(x - other_x), abs(y - other_y))
+        assert variant == other or apart > (size + other_size) / 2 - 1
+    assert all(axes.bbox.x0 * points < x < axes.bbox.x1 * points for _, _, x, _ in marks)
+
+
+# -- forgetting -------------------------------------------------------------------------------------------
+
+
+def test_forgetting_is_drawn_in_points_without_published_values(table: pd.DataFrame) -> None:
+    figure = curves.draw_forgetting(table, "A title")
+    assert values(figure, "forgetting-prototype") == [3.5, 3.45]
+    assert values(figure, "forgetting-xdg") == [-0.1, 0.9]
+    segments = part(figure, "interval-forgetting-prototype").get_segments()
+    assert sorted(end[1] for end in segments[0]) == pytest.approx([3.1, 3.9])
+    assert drawing.hollow(figure) == set() and "ublished" not in drawing.words(figure)
+    assert figure.axes[0].get_ylabel() == "Forgetting, percentage points"
+    assert figure.axes[0].get_ylim() == (-5, 5)
+    assert "XdG is told at test" in figure.get_supxlabel()
+
+
+def test_forgetting_leaves_out_what_has_none() -> None:
+    table = make_table(row("prototype", 1, 0.98, forgetting=None), row("prototype", 2, 0.9))
+    assert values(curves.draw_forgetting(table, "A title"), "forgetting-prototype") == [8.0]
+    with pytest.raises(ValueError, match="forgetting: found no value"):
+        curves.draw_forgetting(table.head(1), "A title")
+
+
+# -- clusters ---------------------------------------------------------------------------------------------
+
+
+def test_clusters_are_drawn_against_the_identity_line(counts: pd.DataFrame) -> None:
+    figure = curves.draw_clusters(counts, "A title")
+    name = "clusters-construct_prototype"
+    assert values(figure, name) == [2.0, 5.5, 12.0]
+    assert list(part(figure, name).get_xdata()) == list(figure.axes[0].get_xticks()) == [2, 5, 10]
+    assert values(figure, f"published-{name}") == [2.25, 5.625]
+    identity = part(figure, "identity")
+    assert list(identity.get_xdata()) == list(identity.get_ydata())
+    assert drawing.hollow(figure) == {f"published-{name}", "published-clusters-per-task-construct_prototype"}
+
+
+def test_clusters_per_task_stand_beside(counts: pd.DataFrame) -> None:
+    figure = curves.draw_clusters(counts, "A title")
+    name = "clusters-per-task-construct_prototype"
+    assert values(figure, name) == [1.0, 1.1, 1.2]
+    assert values(figure, f"published-{name}") == [1.125, 1.125]
+    assert set(values(figure, "identity-per-task")) == {1.0}
+    bottom, top = figure.axes[1].get_ylim()
+    assert bottom < 1.0 and top > 1.2
+
+
+def test_clusters_that_all_are_one_per_task_have_a_scale() -> None:
+    figure = curves.draw_clusters(make_table(found(2, 2.0, half=0.0), found(5, 5.0, half=0.0)), "A title")
+    bottom, top = figure.axes[1].get_ylim()
+    assert bottom < 1 < top
+    assert "ublished" not in drawing.words(figure)
+
+
+def test_far_too_many_clusters_are_in_the_picture() -> None:
+    figure = curves.draw_clusters(make_table(found(2, 900.0, 2.25), found(5, 2.0, 5.625)), "A title")
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom < 2 and top > 900
+
+
+def test_clusters_leave_out_other_variants_and_refuse_a_table_without(counts: pd.DataFrame) -> None:
+    others = make_table(row("prototype", 2, 0.9))
+    figure = curves.draw_clusters(pd.concat([others, counts], ignore_index=True), "A title")
+    assert not any("clusters-prototype" in name for name in drawing.names(figure))
+    with pytest.raises(ValueError, match="clusters: found no value"):
+        curves.draw_clusters(others, "A title")
 
 
 # -- reduced scale ----------------------------------------------------------------------------------------
@@ -270,56 +333,77 @@ def test_reduced_scale_is_stamped(table: pd.DataFrame, quick: pd.DataFrame, tmp_
     assert stamp in saved(draw(quick), tmp_path)[0]
     assert stamp not in saved(draw(table), tmp_path)[0]
     assert part(draw(quick), "reduced-scale").get_visible()
-    assert (
-        stamp.decode() in plotting.readable(quick).to_html()
-        and stamp.decode() not in plotting.readable(table).to_html()
-    )
+    assert stamp.decode() in curves.readable(quick).to_html()
+    assert stamp.decode() not in curves.readable(table).to_html()
+
+
+def test_the_stamp_covers_nothing(quick: pd.DataFrame, counts: pd.DataFrame) -> None:
+    """It stands between the title and what is drawn, in the figure."""
+    for figure in (draw(quick), curves.draw_clusters(counts.assign(scale="quick"), "A title")):
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        stamp = part(figure, "reduced-scale").get_bbox_patch().get_window_extent(renderer)
+        assert stamp.y0 > max(axes.get_tightbbox(renderer).y1 for axes in figure.axes)
+        first_line = figure._suptitle.get_window_extent(renderer)
+        assert stamp.y1 < first_line.y1 - first_line.height / 3
+        assert stamp.x0 > 0 and stamp.x1 < figure.bbox.width
 
 
 def test_reduced_scale_does_not_compare_with_published_values(table: pd.DataFrame, quick: pd.DataFrame) -> None:
     assert part(draw(quick), "published-prototype").get_alpha() == plotting.FADED < 1
     assert part(draw(table), "published-prototype").get_alpha() == 1
-    assert "for orientation only" in plotting.caption(quick)
-    assert "for orientation only" not in plotting.caption(table)
-    assert any("for orientation only" in text.get_text() for text in draw(quick).legends[0].get_texts())
-
-
-def test_reduced_scale_shows_no_more_tasks_than_were_run(quick: pd.DataFrame) -> None:
-    more = pd.concat([quick, make_table(row("si", 100, None, scale="quick"))], ignore_index=True)
-    figure = draw(more)
-    assert list(figure.axes[0].get_xticks()) == [2, 10]
-    assert len(part(figure, "published-si").get_ydata()) == 2
+    assert "for orientation only" in curves.caption(quick)
+    assert "for orientation only" not in curves.caption(table)
+    assert any("for orientation only" in text for text in legend(draw(quick)))
 
 
 def test_reduced_scale_cuts_no_data_off(quick: pd.DataFrame) -> None:
     bottom, top = draw(quick).axes[0].get_ylim()
     assert bottom <= 100 * quick["low"].min() and top == 100
-    assert "cut at 100 %" in plotting.caption(quick)
+    assert "cut at 100 %" in curves.caption(quick)
+
+
+def test_a_number_of_tasks_without_runs_is_not_shown(quick: pd.DataFrame) -> None:
+    unknown = make_table(row("xdg", 100, float("nan"), half=None, scale="quick"))
+    more = pd.concat([quick, unknown], ignore_index=True)
+    figure = draw(more)
+    assert list(figure.axes[0].get_xticks()) == [2, 10]
+    assert len(part(figure, "published-xdg").get_ydata()) == 2
 
 
 # -- words ------------------------------------------------------------------------------------------------
 
 
-def test_caption_is_in_both_files(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_title_and_caption_are_in_both_files(table: pd.DataFrame, quick: pd.DataFrame, tmp_path: Path) -> None:
     svg, png = saved(draw(table), tmp_path)
-    for sentence in ("8 seeds.", "95 % t-interval", "Hollow: published"):
-        assert sentence in plotting.caption(table)
+    for sentence in ("8 seeds.", "95 % t-interval", "Hollow: published", QUOTED):
+        assert sentence in curves.caption(table)
         assert sentence.encode() in svg and sentence.encode() in png
+    for scale in (table, quick):
+        assert b"<dc:title>A title</dc:title>" in saved(draw(scale), tmp_path)[0]
 
 
 def test_caption_of_one_seed() -> None:
-    caption = plotting.caption(make_table(row("prototype", 2, 0.9, half=None, n=1)))
+    caption = curves.caption(make_table(row("prototype", 2, 0.9, half=None, n=1)))
     assert "; 1 seed." in caption and "Bars" not in caption
 
 
 def test_readable_table_holds_ours_and_published(table: pd.DataFrame) -> None:
-    shown = plotting.readable(table).droplevel(0, axis="columns")
+    shown = curves.readable(table).droplevel(0, axis="columns")
     assert shown.loc[("The prototype", "8 seeds"), 2] == "94.50\u00a0±\u00a00.40"
     assert shown.loc[("The prototype", "published"), 2] == "97.47"
     assert shown.loc[("The prototype_corrected", "8 seeds"), 10] == "–"
-    assert len(shown) == 2 * 2 + 1 + 2
+    assert len(shown) == 2 * 4 + 1
     single = make_table(row("prototype", 2, 0.9, half=None, n=1))
-    assert plotting.readable(single).iloc[0, 0] == "90.00"
+    assert curves.readable(single).iloc[0, 0] == "90.00"
+
+
+def test_readable_table_of_other_quantities(table: pd.DataFrame, counts: pd.DataFrame) -> None:
+    forgetting = curves.readable(table, curves.FORGETTING).droplevel(0, axis="columns")
+    assert forgetting.loc[("The prototype", "8 seeds"), 2] == "3.50\u00a0±\u00a00.40" and len(forgetting) == 5
+    clusters = curves.readable(counts, curves.CLUSTERS).droplevel(0, axis="columns")
+    assert clusters.loc[("The construct_prototype", "8 seeds"), 5] == "5.50\u00a0±\u00a00.10"
+    assert clusters.loc[("The construct_prototype", "published"), 2] == "2.25"
 
 
 @pytest.mark.parametrize(
@@ -334,6 +418,12 @@ def test_labels_are_wrapped_evenly(label: str, wrapped: str) -> None:
     assert plotting.wrap(label) == wrapped
 
 
+def test_names_are_listed() -> None:
+    assert plotting.listed(["one"]) == "one"
+    assert plotting.listed(["one", "two", "three"]) == "one, two and three"
+    assert plotting.count_seeds(pd.Series([2, 8, 8])) == "2 to 8 seeds"
+
+
 def test_a_file_that_is_no_table_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     table.drop(columns="low").to_csv(path, index=False)
@@ -342,46 +432,8 @@ def test_a_file_that_is_no_table_is_refused(table: pd.DataFrame, tmp_path: Path)
     table.assign(scale=["quick"] + ["paper"] * (len(table) - 1)).to_csv(path, index=False)
     with pytest.raises(ValueError, match="scale"):
         plotting.read_table(path)
-
-
-# -- notebooks --------------------------------------------------------------------------------------------
-
-
-def test_every_experiment_has_its_notebook(declarations: Declarations) -> None:
-    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} >= set(declarations.experiments)
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_notebook_is_stored_without_outputs(declarations: Declarations, name: str) -> None:
-    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(not cell.outputs and cell.execution_count is None for cell in code)
-    (parameters,) = (cell for cell in code if "parameters" in cell.metadata.get("tags", []))
-    given: dict[str, str] = {}
-    exec(parameters.source, given)
-    assert {"table", "figure_svg", "figure_png"} <= given.keys()
-    assert given["title"] == declarations.experiments[name].title
-    assert notebook.metadata.kernelspec.name == "python3"
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_notebook_draws_its_table(declarations: Declarations, name: str, tmp_path: Path) -> None:
-    """Its code, with parameters as papermill gives them, on a table that meets every published value."""
-    declared = list(declared_rows(declarations, read_published(declarations), "paper", name))
-    accuracies = [None if r.quoted else r.published or 0.95 for r in declared]
-    rows = [
-        row(r.variant, r.num_tasks, accuracy, published=r.published)
-        for r, accuracy in zip(declared, accuracies, strict=True)
-    ]
-    make_table(*rows).to_csv(tmp_path / "table.csv", index=False)
-    names = {"table": "table.csv", "figure_svg": "new/figure.svg", "figure_png": "new/figure.png"}
-    scope: dict[str, Any] = {"title": "A title"} | {key: str(tmp_path / file) for key, file in names.items()}
-    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
-        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
-            exec(cell.source, scope)
-    svg = (tmp_path / "new" / "figure.svg").read_text(encoding="utf-8")
-    assert (tmp_path / "new" / "figure.png").stat().st_size > 10_000
-    for r in declared:
-        assert f'id="{"published" if r.quoted else "accuracy"}-{r.variant}"' in svg
-    assert scope["figure"].axes[0].get_ylim() == EXPERIMENTS[name]
+    table.to_csv(path, index=False)
+    for kind in ("matrix", "activity", "search"):
+        with pytest.raises(ValueError, match=r"columns: found .*expected also"):
+            plotting.read_table(path, kind)
+    assert np.array_equal(plotting.read_table(path)["quoted"], table["quoted"])

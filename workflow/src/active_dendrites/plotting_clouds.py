@@ -1,0 +1,125 @@
+"""Rain clouds of the hyperparameter searches: every run's final accuracy by searched value (method 7, figure i)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import gaussian_kde
+
+from active_dendrites import plotting, plotting_searches
+from active_dendrites.plotting import BLUE, INK, PALETTE, Style
+from active_dendrites.plotting_searches import SWEEPS, Parameter
+
+FEWEST = 5  # runs that make a box and a cloud
+COLOURS = dict(zip(SWEEPS, (BLUE, PALETTE[1], PALETTE[2]), strict=True))
+PUBLISHED = Style(INK, "D")
+# Places within the room of one value, which is 1 wide.
+RAIN, BOX, CLOUD, CLOUD_WIDTH, QUOTE = -0.16, 0.03, 0.12, 0.36, -0.36
+
+
+def draw_clouds(table: pd.DataFrame, title: str) -> Figure:
+    """Final accuracy of every run, a panel per search (across) and number of tasks (down). Figure (i).
+
+    Half a violin, a box and the runs themselves for each searched value; too few or equal runs are points alone.
+
+    Args:
+        table: kind search, as `plotting.read_table` gives it.
+    Raises: ValueError if it has none of the three searches.
+    """
+    reduced = plotting.is_reduced(table)
+    runs = plotting_searches.final_runs(plotting_searches.chosen(table, SWEEPS))
+    names = [name for name in SWEEPS if name in set(runs["search"])]
+    counts = sorted(runs["num_tasks"].unique())
+    with plotting.small_settings():
+        figure = plotting.new_figure((max(4.2 * len(names), 6.5), 3.1 * len(counts) + 1.4))
+        for line, num_tasks in zip(figure.subplots(len(counts), len(names), squeeze=False), counts, strict=True):
+            for axes, name in zip(line, names, strict=True):
+                of_search = plotting_searches.with_value(runs[runs["search"] == name], SWEEPS[name])
+                places = plotting_searches.ordinal(of_search[SWEEPS[name].column])
+                draw_panel(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], places, reduced)
+        if runs["published"].notna().any():
+            handle = plotting.published_handle(reduced, marker="D", markersize=6, color=INK)
+            figure.legend(handles=[handle], loc="outside upper right", frameon=False)
+        plotting.label_figure(figure, title, caption(table, runs), reduced)
+    return figure
+
+
+def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, places: dict[float, int], reduced: bool) -> None:
+    """The runs of one search and number of tasks, by searched value."""
+    if runs.empty:
+        plotting_searches.no_runs(axes)
+        return
+    search, num_tasks = runs["search"].iloc[0], runs["num_tasks"].iloc[0]
+    colour = COLOURS[search]
+    drops = []
+    for value, same in runs.groupby(searched.column):
+        accuracies = np.sort(same["accuracy"].to_numpy())
+        enough = len(accuracies) >= FEWEST
+        drops.append(rain(accuracies, places[value] + (RAIN if enough else 0)))
+        if enough:
+            draw_cloud(axes, accuracies, places[value] + CLOUD, colour, f"cloud-{search}-{num_tasks}-{value:g}")
+            draw_box(axes, accuracies, places[value] + BOX)
+    x, y = np.concatenate(drops, axis=1)
+    look = {"marker": "o", "markersize": 3.2, "alpha": 0.75, "markeredgewidth": 0, "zorder": 4}
+    look |= {} if (runs.groupby(searched.column).size() >= FEWEST).any() else {"markersize": 6.5, "alpha": 1}
+    axes.plot(x, y, linestyle="none", color=colour, gid=f"runs-{search}-{num_tasks}", **look)
+    rows = plotting_searches.means(runs, [searched.column])
+    rows = rows.assign(x=rows[searched.column].map(places) + QUOTE)
+    plotting_searches.draw_spread(axes, rows, PUBLISHED, f"{search}-{num_tasks}", reduced, markersize=4.5)
+    plotting_searches.number_ticks(axes, places, at_least=5)
+    axes.grid(False, axis="x")
+    axes.set_xlabel(searched.axis)
+    axes.set_title(plotting_searches.fixed_title(runs, searched), loc="left")
+    plotting_searches.accuracy_axes([axes])
+
+
+def rain(accuracies: np.ndarray, place: float) -> np.ndarray:
+    """(2, runs): places of single runs, sorted, in turns beside each other so that neighbours do not meet."""
+    turns = np.resize([0.0, 0.07, -0.07], len(accuracies)) if len(accuracies) > 1 else np.zeros(1)
+    return np.stack([place + turns, accuracies])
+
+
+def draw_cloud(axes: Axes, accuracies: np.ndarray, place: float, colour: str, name: str) -> None:
+    """Half a violin, as wide as its room, within 0 to 100 %; nothing where all runs are equal."""
+    if np.ptp(accuracies) < 1e-9:
+        return
+    density = gaussian_kde(accuracies)
+    reach = np.sqrt(density.covariance.item())
+    levels = np.linspace(max(accuracies.min() - reach, 0), min(accuracies.max() + reach, 100), 100)
+    widths = density(levels)
+    edge = place + CLOUD_WIDTH * widths / widths.max()
+    axes.fill_betweenx(levels, place, edge, color=colour, alpha=0.45, linewidth=0, zorder=2, gid=name)
+
+
+def draw_box(axes: Axes, accuracies: np.ndarray, place: float) -> None:
+    """Median, quartiles, and whiskers to the last run within 1.5 times their distance."""
+    line = {"color": INK, "linewidth": 0.9}
+    axes.boxplot(
+        [accuracies],
+        positions=[place],
+        widths=0.12,
+        manage_ticks=False,
+        showfliers=False,
+        boxprops=line,
+        whiskerprops=line,
+        capprops=line | {"linewidth": 0},
+        medianprops=line | {"linewidth": 1.6},
+    )
+
+
+def caption(table: pd.DataFrame, runs: pd.DataFrame) -> str:
+    """What points, boxes, clouds and hollow marks mean."""
+    sizes = runs.groupby(["variant", "num_tasks"]).size()
+    rows = plotting_searches.means(runs, ["variant", "num_tasks"])
+    sentences = [
+        "Point: a run's mean accuracy over all tasks, after the last one was learned;"
+        f" {plotting_searches.counted(sizes)}."
+    ]
+    if (sizes >= FEWEST).any():
+        sentences.append(
+            f"Where there are {FEWEST} or more: density, and a box of median and quartiles with whiskers within 1.5"
+            " quartile distances."
+        )
+    if rows["published"].notna().any():
+        sentences.append(plotting_searches.published_sentence(table, rows))
+    return " ".join([*sentences, "Values at equal distances; panels have scales of their own."])

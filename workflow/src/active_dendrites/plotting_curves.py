@@ -1,0 +1,316 @@
+"""Figures by number of tasks, a curve per variant: accuracy, forgetting, and the number of clusters found."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import count
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from active_dendrites import plotting
+from active_dendrites.plotting import MARKER, NOTE, RING, Range, style_of
+
+SIZE = (10.0, 5.6)  # of a figure, inches
+CLUSTERS_SIZE = (10.0, 5.2)
+PANEL = (500.0, 310.0)  # of the axes, points, about
+HALF_PANEL = (260.0, 270.0)  # of one of two axes
+GAP = 1.5  # between marks side by side, points
+QUOTED = "quoted by the paper from the literature, not measured by it"
+
+
+class Measure(NamedTuple):
+    """A quantity of a summary table, and how figures show it."""
+
+    column: str
+    axis: str
+    words: str  # the first sentence of the caption
+    low: str
+    high: str
+    published: str | None = None  # column of published values
+    factor: float = 100.0  # from the table to the figure
+    bounds: Range = (0.0, 100.0)  # of what is possible, in units of the figure
+    cut: str = " at 100 %"  # where intervals are cut, in words
+
+
+ACCURACY = Measure(
+    column="accuracy",
+    axis="Accuracy, %",
+    words="Mean accuracy over all tasks, after the last one was learned",
+    low="low",
+    high="high",
+    published="published",
+)
+FORGETTING = Measure(
+    column="forgetting",
+    axis="Forgetting, percentage points",
+    words="How much accuracy a task has lost since it was known best, after the last task was learned; mean over all"
+    " tasks but the last",
+    low="forgetting_low",
+    high="forgetting_high",
+    bounds=(-100.0, 100.0),
+    cut=" at ±100 points",
+)
+CLUSTERS = Measure(
+    column="clusters",
+    axis="Clusters found",
+    words="Number of prototypes that online clustering found in the training images of all tasks, without being told"
+    " where one task ends; right, as a multiple of the number of tasks",
+    low="clusters_low",
+    high="clusters_high",
+    published="published_clusters",
+    factor=1.0,
+    bounds=(0.0, np.inf),
+    cut=" at 0",
+)
+
+
+# -- the table ----------------------------------------------------------------------------------------
+
+
+def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The rows of a summary table that have this quantity, in the order of legends and in units of the figure.
+
+    Args:
+        table: as `plotting.read_table` gives it.
+    Returns: variant, label, num_tasks, n, value, low, high, published, quoted.
+    Raises: ValueError if no row has it.
+    """
+    places = table["variant"].map(plotting.in_order(table["variant"]).index)
+    rows = table.assign(place=places).sort_values(["place", "num_tasks"], ignore_index=True)
+    found = rows[["variant", "label", "num_tasks", "n"]].copy()
+    for name, column in (("value", measure.column), ("low", measure.low), ("high", measure.high)):
+        found[name] = measure.factor * rows[column]
+    found["published"] = measure.factor * rows[measure.published] if measure.published else np.nan
+    found["quoted"] = rows["quoted"].astype(bool)
+    known = found[found["value"].notna()]
+    if known.empty:
+        raise ValueError(f"{measure.column}: found no value in the table, expected some")
+    return known.reset_index(drop=True)
+
+
+def readable(table: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
+    """The table for eyes: a column per number of tasks."""
+    unit = f"{measure.axis} ± 95 % interval, by number of tasks"
+    return plotting.readable(select(table, measure), unit, plotting.is_reduced(table))
+
+
+def caption(table: pd.DataFrame, measure: Measure = ACCURACY) -> str:
+    """What the marks of the figure mean, and how many seeds are behind them."""
+    rows, reduced = select(table, measure), plotting.is_reduced(table)
+    sentences = [f"{measure.words}; {plotting.count_seeds(rows['n'])}."]
+    if rows["low"].notna().any():
+        low, high = measure.bounds
+        cut = f", cut{measure.cut}" if (rows["high"] > high).any() or (rows["low"] < low).any() else ""
+        single = "; none for a single seed" if (rows["n"] == 1).any() else ""
+        sentences.append(f"Bars, where wider than the marker: 95 % t-interval over seeds{cut}{single}.")
+    if rows["published"].notna().any():
+        quoted = rows.loc[rows["quoted"] & rows["published"].notna(), "label"]
+        note = f"; those of {plotting.short(quoted)} are {QUOTED}" if len(quoted) else ""
+        sentences.append(f"{plotting.published_words(reduced)}{note}.")
+    sentences += plotting.told_words(rows)
+    if measure is not CLUSTERS:
+        sentences.append("Marks that would meet stand side by side.")
+    return " ".join(sentences)
+
+
+# -- the figures --------------------------------------------------------------------------------------
+
+
+def draw_accuracy(table: pd.DataFrame, title: str, limits: Range) -> Figure:
+    """Accuracy by number of tasks, a curve per variant, published values beside it.
+
+    Args:
+        table: kind summary, as `plotting.read_table` gives it.
+        limits: of the accuracy axis, %, as in the paper; widened where a value lies outside. At reduced scale
+            the data alone decide.
+    """
+    return draw_curves(table, title, ACCURACY, None if plotting.is_reduced(table) else limits)
+
+
+def draw_forgetting(table: pd.DataFrame, title: str) -> Figure:
+    """Forgetting by number of tasks, a curve per variant. Raises: ValueError if all runs have one task."""
+    return draw_curves(table, title, FORGETTING, None)
+
+
+def draw_curves(table: pd.DataFrame, title: str, measure: Measure, limits: Range | None) -> Figure:
+    """A quantity by number of tasks; `limits` as in `draw_accuracy`, None if the data alone decide."""
+    reduced = plotting.is_reduced(table)
+    shown = within(select(table, measure), measure.bounds)
+    with plotting.own_settings():
+        figure = plotting.new_figure(SIZE)
+        axes = figure.subplots()
+        scale_tasks(axes, shown)
+        scale_values(axes, shown, measure, limits)
+        for variant, rows in side_by_side(shown, axes.get_xlim(), axes.get_ylim()).groupby("variant", sort=False):
+            plotting.draw_published(axes, rows, style_of(variant), variant, reduced)
+            plotting.draw_ours(axes, rows, style_of(variant), f"{measure.column}-{variant}")
+        add_legend(axes, shown, reduced)
+        plotting.label_figure(figure, title, caption(table, measure), reduced)
+    return figure
+
+
+def draw_clusters(table: pd.DataFrame, title: str) -> Figure:
+    """Clusters found by number of tasks with the identity line, and as a multiple of the number of tasks.
+
+    Source: method 6 and 8.4. Raises: ValueError if no variant of the table infers its prototypes.
+    """
+    reduced = plotting.is_reduced(table)
+    shown = within(select(table, CLUSTERS), CLUSTERS.bounds)
+    columns = ["value", "low", "high", "published"]
+    per_task = shown.assign(**{column: shown[column] / shown["num_tasks"] for column in columns})
+    with plotting.own_settings(), matplotlib.rc_context({"axes.labelsize": 11, "legend.fontsize": 10}):
+        figure = plotting.new_figure(CLUSTERS_SIZE)
+        left, right = figure.subplots(1, 2)
+        for axes in (left, right):
+            scale_tasks(axes, shown)
+        ends = left.get_xlim()
+        left.plot(ends, ends, color=NOTE, linestyle=":", linewidth=1.5, gid="identity", label="One cluster per task")
+        right.axhline(1, color=NOTE, linestyle=":", linewidth=1.5, gid="identity-per-task")
+        scale_counts(left, shown)
+        scale_ratios(right, per_task)
+        at_ticks = shown.assign(x=shown["num_tasks"])  # a mark moved to the side would leave the identity line
+        beside = side_by_side(per_task, right.get_xlim(), right.get_ylim(), HALF_PANEL)
+        for axes, rows, name in ((left, at_ticks, "clusters"), (right, beside, "clusters-per-task")):
+            for variant, own in rows.groupby("variant", sort=False):
+                plotting.draw_published(axes, own, style_of(variant), f"{name}-{variant}", reduced)
+                plotting.draw_ours(axes, own, style_of(variant), f"{name}-{variant}")
+        handles = variant_handles(shown) + left.get_lines()[:1]
+        handles += [plotting.published_handle(reduced)] if shown["published"].notna().any() else []
+        left.legend(handles=handles, loc="upper left", frameon=False)
+        plotting.label_figure(figure, title, caption(table, CLUSTERS), reduced)
+    return figure
+
+
+def within(shown: pd.DataFrame, bounds: Range) -> pd.DataFrame:
+    """The rows with intervals cut at what is possible."""
+    return shown.assign(low=shown["low"].clip(*bounds), high=shown["high"].clip(*bounds))
+
+
+# -- axes ---------------------------------------------------------------------------------------------
+
+
+def scale_tasks(axes: Axes, shown: pd.DataFrame) -> None:
+    """Ticks at the numbers of tasks that are there."""
+    counts = sorted(shown["num_tasks"].unique())
+    margin = (counts[-1] / counts[0]) ** 0.1 if len(counts) > 1 else 2
+    axes.set_xscale("log")
+    axes.set_xlim(counts[0] / margin, counts[-1] * margin)
+    axes.xaxis.set_major_locator(FixedLocator(counts))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.set_xlabel("Number of tasks (log scale)")
+    sns.despine(ax=axes)
+
+
+def scale_values(axes: Axes, shown: pd.DataFrame, measure: Measure, limits: Range | None) -> None:
+    """Values within `limits`, or as the data if None."""
+    values = shown[["value", "low", "high", "published"]].stack()
+    bottom, top = 5 * np.floor((values.min() - 1) / 5), 5 * np.ceil((values.max() + 1) / 5)
+    if limits is not None:
+        bottom = bottom if values.min() < limits[0] else limits[0]
+        top = top if values.max() > limits[1] else limits[1]
+    axes.set_ylim(max(bottom, measure.bounds[0]), min(top, measure.bounds[1]))
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axes.set_ylabel(measure.axis)
+
+
+def scale_counts(axes: Axes, shown: pd.DataFrame) -> None:
+    """Numbers of clusters on a log scale with room for the legend, ticks at the numbers of tasks."""
+    values = shown[["value", "high", "published"]].stack()
+    bottom, top = axes.get_xlim()
+    axes.set_yscale("log")
+    axes.set_ylim(min(bottom, values.min() / 1.2), max(top, 1.2 * values.max()))
+    axes.yaxis.set_major_locator(axes.xaxis.get_major_locator())
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:.0f}")
+    axes.set_ylabel(f"{CLUSTERS.axis} (log scale)")
+
+
+def scale_ratios(axes: Axes, per_task: pd.DataFrame) -> None:
+    """Clusters per task, with 1 in the picture."""
+    values = per_task[["value", "low", "high", "published"]].stack()
+    lowest, highest = min(values.min(), 1.0), max(values.max(), 1.0)
+    margin = max(0.15 * (highest - lowest), 0.02)
+    axes.set_ylim(lowest - margin, highest + margin)
+    axes.set_ylabel("Clusters per task")
+
+
+def side_by_side(shown: pd.DataFrame, across: Range, along: Range, panel: Range = PANEL) -> pd.DataFrame:
+    """Add `x`: the number of tasks, or beside it where a mark would cover that of another variant.
+
+    Curves often meet (two are 98.00 % at 2 tasks). The first in the order of legends stands at the tick, the others
+    take the nearest free place for their two marks, ours and the published value around or near it.
+
+    Args:
+        across: limits of the axis of tasks, log.
+        along: limits of the axis of values.
+        panel: width and height of the axes, points.
+    """
+    pitch = (RING if shown["published"].notna().any() else MARKER) + GAP
+    step = (across[1] / across[0]) ** (pitch / panel[0])
+    point = (along[1] - along[0]) / panel[1]
+    shown = shown.assign(x=np.nan)
+    for num_tasks, rows in shown.groupby("num_tasks"):
+        taken: dict[int, list[Range]] = defaultdict(list)
+        for index, row in rows.iterrows():
+            marks = extents(row, point)
+            place = next(p for p in outwards() if all(a > d or b < c for a, b in marks for c, d in taken[p]))
+            taken[place] += marks
+            shown.loc[index, "x"] = num_tasks * step**place
+    return shown
+
+
+def extents(row: pd.Series, point: float) -> list[Range]:
+    """From where to where on the axis of values the marks of a row reach; `point` is the height of one point."""
+    half, around = (point / 2 * style_of(row["variant"]).size(size) for size in (MARKER, RING))
+    ours = [row["value"] - half, row["value"] + half, row["low"], row["high"]]
+    marks = [(float(np.nanmin(ours)), float(np.nanmax(ours)))]
+    if not np.isnan(row["published"]):
+        marks.append((row["published"] - around, row["published"] + around))
+    return marks
+
+
+def outwards() -> Iterator[int]:
+    """0, 1, -1, 2, -2, ..."""
+    yield 0
+    for distance in count(1):
+        yield from (distance, -distance)
+
+
+# -- the legend ---------------------------------------------------------------------------------------
+
+
+def variant_handles(shown: pd.DataFrame) -> list[Line2D]:
+    """A handle per variant, named as in the table."""
+    handles = []
+    for variant, rows in shown.groupby("variant", sort=False):
+        style = style_of(variant)
+        label = plotting.wrap(rows["label"].iloc[0])
+        handles.append(Line2D([], [], linestyle=style.line, label=label, **plotting.filled(style)))
+    return handles
+
+
+def add_legend(axes: Axes, shown: pd.DataFrame, reduced: bool) -> None:
+    """The variants, then what hollow means; values that the paper quotes are named by their markers."""
+    entries: list[tuple] = [(handle, handle.get_label()) for handle in variant_handles(shown)]
+    published = shown[shown["published"].notna()]
+    quoted = published[published["quoted"]]
+    if len(published) > len(quoted):
+        handle = plotting.published_handle(reduced)
+        entries.append((handle, handle.get_label()))
+    if not quoted.empty:
+        looks = [plotting.hollow(style_of(variant), reduced) for variant in quoted["variant"].drop_duplicates()]
+        marks = tuple(Line2D([], [], linestyle="none", **look | {"markersize": MARKER}) for look in looks)
+        entries.append((marks, plotting.wrap(f"Published: {QUOTED}", 26)))
+    handles, labels = zip(*entries, strict=True)
+    corner = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0, "frameon": False}
+    together = {tuple: HandlerTuple(ndivide=None, pad=0.3)}
+    axes.legend(handles, labels, handler_map=together, fontsize=10.5, labelspacing=0.7, **corner)

@@ -1,0 +1,218 @@
+"""What figures of the hyperparameter searches share (method 7): searched settings, means over seeds, axes, marks.
+
+`plotting_clouds` draws single runs, `plotting_sweeps` their means. A search table has a row per run and number of
+tasks learned.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from active_dendrites import plotting
+from active_dendrites.metrics import summarise
+from active_dendrites.plotting import BLUE, GREEN, INK, NOTE, VERMILION, Style
+
+
+class Parameter(NamedTuple):
+    """A searched setting: its column, its letter, and the words of an axis."""
+
+    column: str
+    letter: str
+    words: str
+
+    @property
+    def axis(self) -> str:
+        return f"{self.words}, {self.letter}"
+
+
+SEGMENTS = Parameter("segments_per_unit", "S", "Segments per unit")
+DENSITY = Parameter("winner_density", "p", "Activation density")
+SPARSITY = Parameter("weight_sparsity", "q", "Weight sparsity (fraction of zeros)")
+RATE = Parameter("learning_rate", "η", "Learning rate")
+STRENGTH = Parameter("strength", "c", "Strength")
+DAMPING = Parameter("damping", "ξ", "Damping")
+SWEEPS = {"segment_search": SEGMENTS, "kw_sparsity_search": DENSITY, "w_sparsity_search": SPARSITY}
+
+# Of lines in a panel that differ in a number: of tasks, learning rate, damping.
+HUES = (Style(BLUE, "o"), Style(VERMILION, "s"), Style(GREEN, "D"), Style(INK, "^"))
+
+
+# -- the table ----------------------------------------------------------------------------------------
+
+
+def final_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows after the last task, a row per run, accuracies in %.
+
+    Args:
+        table: kind search, as `plotting.read_table` gives it.
+    Raises: ValueError naming a run that was not tested after its last task.
+    """
+    runs = ["variant", "num_tasks", "seed"]
+    final = table[table["after_task"] == table["num_tasks"]]
+    missing = set(table[runs].itertuples(index=False, name=None)) - set(final[runs].itertuples(index=False, name=None))
+    if missing:
+        variant, num_tasks, seed = min(missing)
+        raise ValueError(f"{variant}, {num_tasks} tasks, seed {seed}: found no accuracy after task {num_tasks}")
+    return in_percent(final)
+
+
+def with_value(runs: pd.DataFrame, searched: Parameter) -> pd.DataFrame:
+    """The runs, each with a value of this setting. Raises: ValueError naming a variant without."""
+    empty = runs.loc[runs[searched.column].isna(), "variant"]
+    if len(empty):
+        raise ValueError(f"{empty.iloc[0]}: {searched.column}: found nothing, expected the searched value")
+    return runs
+
+
+def in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with accuracies and published values in %."""
+    columns = ["accuracy", "published", "published_std"]
+    return table.assign(**{column: 100 * table[column] for column in columns})
+
+
+def means(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Mean over seeds and its 95 % t-interval, by `keys`: keys, n, value, low, high, published, published_std.
+
+    Args:
+        runs: as `final_runs` gives them; what it has for the same keys differs by seed alone.
+    """
+    rows = []
+    for values, same in runs.groupby(list(keys)):
+        summary = summarise(same["accuracy"])
+        low, high = np.clip([summary.low, summary.high], 0, 100)
+        spread = {"n": summary.n, "value": summary.mean, "low": low, "high": high}
+        published = same[["published", "published_std"]].iloc[0].to_dict()
+        rows.append(dict(zip(keys, values, strict=True)) | spread | published)
+    columns = [*keys, "n", "value", "low", "high", "published", "published_std"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def chosen(table: pd.DataFrame, searches: Iterable[str]) -> pd.DataFrame:
+    """The rows of these searches. Raises: ValueError if there are none."""
+    found = table[table["search"].isin(list(searches))]
+    if found.empty:
+        raise ValueError(f"search: found {sorted(table['search'].unique())}, expected one of {', '.join(searches)}")
+    return found
+
+
+def number(value: float) -> str:
+    """A setting as in the paper: 0.05, 10."""
+    return f"{value:g}"
+
+
+def fixed(runs: pd.DataFrame, searched: Parameter) -> str:
+    """What is the same in all these runs, of the three searched settings, in letters: S = 10, q = 0.5."""
+    others = [parameter for parameter in SWEEPS.values() if parameter != searched]
+    same = [(p.letter, runs[p.column].iloc[0]) for p in others if runs[p.column].nunique() == 1]
+    return ", ".join(f"{letter} = {number(value)}" for letter, value in same)
+
+
+def fixed_title(runs: pd.DataFrame, searched: Parameter) -> str:
+    """The title of a panel: number of tasks, and what is fixed."""
+    return "; ".join(filter(None, [f"{runs['num_tasks'].iloc[0]} tasks", fixed(runs, searched)]))
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for eyes, a row per variant: final accuracy by number of tasks, and what is published."""
+    runs = final_runs(table)
+    order = list(dict.fromkeys(runs["variant"]))
+    rows = means(runs, ["variant", "num_tasks"])
+    rows = rows.assign(place=rows["variant"].map(order.index), label=rows["variant"]).sort_values("place")
+    heading = "Accuracy after the last task, % ± 95 % interval, by number of tasks"
+    return plotting.readable(rows, heading, plotting.is_reduced(table))
+
+
+# -- captions -----------------------------------------------------------------------------------------
+
+
+def mean_caption(table: pd.DataFrame, rows: pd.DataFrame, first: str = "") -> str:
+    """What marks of means stand for, and how many seeds are behind them."""
+    sentences = [first or f"Mean accuracy over all tasks, after the last one was learned; {counted(rows['n'])}."]
+    if rows["low"].notna().any():
+        single = "; none for a single seed" if (rows["n"] == 1).any() else ""
+        sentences.append(f"Bars, where wider than the marker: 95 % t-interval over seeds{single}.")
+    if rows["published"].notna().any():
+        sentences.append(published_sentence(table, rows))
+    return " ".join(sentences)
+
+
+def published_sentence(table: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """What hollow means in a figure of a search."""
+    spread = "mean and standard deviation" if rows["published_std"].notna().any() else "mean"
+    return plotting.published_words(plotting.is_reduced(table), spread) + "."
+
+
+def counted(counts: pd.Series) -> str:
+    return f"{plotting.count_seeds(counts)} per setting"
+
+
+# -- axes and marks -----------------------------------------------------------------------------------
+
+
+def ordinal(values: Iterable[float]) -> dict[float, int]:
+    """Places at equal distances, in order."""
+    return {value: place for place, value in enumerate(sorted(set(values)))}
+
+
+def number_ticks(axes: Axes, places: dict[float, int], at_least: int = 1) -> None:
+    """An axis with values at equal distances and room for `at_least` as many."""
+    axes.set_xticks(list(places.values()), [number(value) for value in places])
+    middle, half = (len(places) - 1) / 2, max(len(places), at_least) / 2 + 0.05
+    axes.set_xlim(middle - half, middle + half)
+
+
+def log_ticks(axes: Axes, values: Iterable[float]) -> None:
+    """A log axis with ticks at the values that are there."""
+    known = sorted(set(values))
+    margin = (known[-1] / known[0]) ** 0.08 if len(known) > 1 else 2
+    axes.set_xscale("log")
+    axes.set_xlim(known[0] / margin, known[-1] * margin)
+    axes.xaxis.set_major_locator(FixedLocator(known))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
+def accuracy_axes(panels: Iterable[Axes], shared: bool = False, margins: bool = True) -> None:
+    """A few round ticks, margins, nothing beyond 0 and 100 %; a shared axis is widened and labelled once."""
+    for place, axes in enumerate(panels):
+        bottom, top = axes.get_ylim()
+        margin = 0.0 if (shared and place) or not margins else 0.04 * (top - bottom)
+        axes.set_ylim(max(bottom - margin, 0), min(top + margin, 101))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.set_ylabel("" if shared and place else "Accuracy, %")
+        sns.despine(ax=axes)
+
+
+def sequential(values: Iterable[float]) -> dict[float, str]:
+    """A colour for each value, in order from dark to light."""
+    known = sorted(set(values))
+    shades = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.88, len(known)) if len(known) > 1 else [0.3])
+    return {value: to_hex(shade) for value, shade in zip(known, shades, strict=True)}
+
+
+def draw_spread(axes: Axes, rows: pd.DataFrame, style: Style, name: str, faded: bool, **look: Any) -> None:
+    """Published means, hollow, with their standard deviations where known."""
+    plotting.draw_published(axes, rows, style, name, faded, **look)
+    known = rows[rows["published_std"].notna() & rows["published"].notna()]
+    if not known.empty:
+        bars = {"fmt": "none", "ecolor": style.colour, "elinewidth": 1.0, "alpha": plotting.FADED if faded else 1}
+        axes.errorbar(known["x"], known["published"], known["published_std"], zorder=3.2, **bars)
+        axes.collections[-1].set_gid(f"published-std-{name}")
+
+
+def no_runs(axes: Axes) -> None:
+    """A panel that has nothing to show says so."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "no runs", ha="center", va="center", color=NOTE, transform=axes.transAxes)
+
+
+def hues(values: Iterable[float]) -> dict[float, Style]:
+    """A style for each value, in order."""
+    return {value: HUES[place % len(HUES)] for place, value in enumerate(sorted(set(values)))}

@@ -1,0 +1,286 @@
+"""Figures of the hyperparameter searches: accuracy after each task, and final accuracy by searched value (method 7)."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from active_dendrites import plotting
+from active_dendrites import plotting_searches as searches
+from active_dendrites.plotting import BLUE, VERMILION, Style
+from active_dendrites.plotting_searches import DAMPING, DENSITY, RATE, SEGMENTS, SPARSITY, STRENGTH, SWEEPS, number
+
+LINES = ("segment_search", "kw_sparsity_search")  # the searches with published lines
+OPTIMAL = "optimal"
+BOTH, CONTROL, ALONE = "si_prototype_hp", "si_prototype_hp_control", "si_prototype_test_with_si"
+SI_LABELS = {
+    BOTH: "SI on feed-forward and dendritic weights",
+    CONTROL: "SI on feed-forward weights only",
+    ALONE: "SI on both, one configuration of its own",
+}
+SI_APART = {BOTH: 0.955, CONTROL: 1.045, ALONE: 1.0}  # factors of S, so that marks do not meet
+SI_STYLES = {BOTH: Style(VERMILION, "s"), CONTROL: Style(BLUE, "o", "--"), ALONE: Style(VERMILION, "*")}
+STAR = 15.0  # points
+
+
+# -- after each task ----------------------------------------------------------------------------------
+
+
+def draw_search_curves(table: pd.DataFrame, title: str) -> Figure:
+    """Accuracy after each task, a panel per search and number of tasks, a colour per searched value. Figure (ii).
+
+    Args:
+        table: kind search, as `plotting.read_table` gives it.
+    Raises: ValueError if it has none of the three searches.
+    """
+    shown = searches.in_percent(searches.chosen(table, SWEEPS))
+    names = [name for name in SWEEPS if name in set(shown["search"])]
+    counts = sorted(shown["num_tasks"].unique())
+    with plotting.small_settings():
+        figure = plotting.new_figure((max(4.0 * len(names), 6.0), 3.0 * len(counts) + 1.3))
+        for line, num_tasks in zip(figure.subplots(len(counts), len(names), squeeze=False), counts, strict=True):
+            for axes, name in zip(line, names, strict=True):
+                of_search = shown[shown["search"] == name]
+                colours = searches.sequential(of_search[SWEEPS[name].column])
+                draw_over_tasks(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], colours)
+        seeds = shown.groupby(["variant", "num_tasks"])["seed"].nunique()
+        note = f"Mean accuracy over the tasks learned so far; {searches.counted(seeds)}. Dots: where it was measured."
+        plotting.label_figure(figure, title, note, plotting.is_reduced(table))
+    return figure
+
+
+def draw_over_tasks(axes: Axes, rows: pd.DataFrame, searched: searches.Parameter, colours: dict[float, str]) -> None:
+    """One panel: a line per value of the searched setting."""
+    if rows.empty:
+        searches.no_runs(axes)
+        return
+    name, num_tasks = rows["search"].iloc[0], rows["num_tasks"].iloc[0]
+    for value, line in searches.means(rows, [searched.column, "after_task"]).groupby(searched.column):
+        look = {"color": colours[value], "linewidth": 1.5, "marker": "o", "markersize": 3.5 if len(line) < 16 else 2.0}
+        gid = f"curve-{name}-{num_tasks}-{number(value)}"
+        axes.plot(line["after_task"], line["value"], label=number(value), gid=gid, **look)
+    axes.set_title(f"{searched.axis}\n{searches.fixed_title(rows, searched)}", loc="left")
+    axes.set_xlabel("Tasks learned")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    searches.accuracy_axes([axes])
+    corner = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.03), "borderaxespad": 0, "frameon": False}
+    axes.legend(title=searched.letter, handlelength=1.2, labelspacing=0.25, **corner)
+
+
+# -- lines: segments and activation density -----------------------------------------------------------
+
+
+def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
+    """Final accuracy by segments per unit and by activation density, a line per number of tasks. Figure (iv).
+
+    Args:
+        table: kind search, as `plotting.read_table` gives it; rows of `optimal` become a star in the first panel.
+    Raises: ValueError if it has neither search.
+    """
+    reduced, styles = plotting.is_reduced(table), searches.hues(table["num_tasks"])
+    runs = searches.final_runs(searches.chosen(table, LINES))
+    names = [name for name in LINES if name in set(runs["search"])]
+    optimal = searches.final_runs(table[table["search"] == OPTIMAL])
+    drawn = []
+    with plotting.small_settings():
+        figure = plotting.new_figure((max(4.1 * len(names) + 2.2, 6.0), 4.8))
+        panels = figure.subplots(1, len(names), squeeze=False)[0]
+        for axes, name in zip(panels, names, strict=True):
+            more = optimal[SWEEPS[name].column] if axes is panels[0] else []
+            drawn.append(draw_search_line(axes, runs[runs["search"] == name], SWEEPS[name], more, styles, reduced))
+        draw_optimal(panels[0], optimal, SWEEPS[names[0]], styles)
+        searches.accuracy_axes(panels)
+        rows = pd.concat([*drawn, searches.means(optimal, ["num_tasks"])], ignore_index=True)
+        add_line_legend(panels[-1], rows, styles, optimal, reduced)
+        plotting.label_figure(figure, title, searches.mean_caption(table, rows), reduced)
+    return figure
+
+
+def draw_search_line(
+    axes: Axes,
+    runs: pd.DataFrame,
+    searched: searches.Parameter,
+    more: Iterable[float],
+    styles: dict[float, Style],
+    reduced: bool,
+) -> pd.DataFrame:
+    """A line per number of tasks with published values around it; returns the means that are drawn.
+
+    Args:
+        more: values that the axis shows as well.
+    """
+    name = runs["search"].iloc[0]
+    rows = searches.means(searches.with_value(runs, searched), ["num_tasks", searched.column])
+    rows = rows.assign(x=rows[searched.column])
+    for num_tasks, line in rows.groupby("num_tasks"):
+        searches.draw_spread(axes, line, styles[num_tasks], f"{name}-{num_tasks}", reduced)
+        plotting.draw_ours(axes, line, styles[num_tasks], f"{name}-{num_tasks}")
+    if searched is DENSITY:
+        axes.set(xlim=(-0.04, 1.04), xlabel=searched.axis)
+    else:
+        searches.log_ticks(axes, [*rows["x"], *more])
+        axes.set_xlabel(f"{searched.axis} (log scale)")
+    fixed = {count: searches.fixed(same, searched) for count, same in runs.groupby("num_tasks")}
+    differ = [f"{count} tasks: {words}" for count, words in fixed.items()] if len(set(fixed.values())) > 1 else []
+    axes.set_title("\n".join(differ) or next(iter(fixed.values())), loc="left")
+    return rows
+
+
+def draw_optimal(axes: Axes, optimal: pd.DataFrame, searched: searches.Parameter, styles: dict[float, Style]) -> None:
+    """The configuration that joins the best values, as a star behind what else is there."""
+    for (num_tasks, x), same in optimal.groupby(["num_tasks", searched.column]):
+        look = {"marker": "*", "markersize": STAR, "markeredgecolor": "white", "markeredgewidth": 0.8, "zorder": 2.8}
+        look |= {"color": styles[num_tasks].colour, "linestyle": "none", "gid": f"optimal-{num_tasks}"}
+        axes.plot([x], [same["accuracy"].mean()], **look)
+
+
+def add_line_legend(
+    axes: Axes, rows: pd.DataFrame, styles: dict[float, Style], optimal: pd.DataFrame, reduced: bool
+) -> None:
+    """Numbers of tasks, the star with its settings, and what hollow means."""
+    handles = [
+        Line2D([], [], linestyle=styles[count].line, label=f"{count} tasks", **plotting.filled(styles[count]))
+        for count in sorted(rows["num_tasks"].unique())
+    ]
+    for num_tasks, same in optimal.groupby("num_tasks"):
+        values = ", ".join(f"{p.letter} = {number(same[p.column].iloc[0])}" for p in (SEGMENTS, DENSITY, SPARSITY))
+        star = {"marker": "*", "markersize": STAR - 2, "color": styles[num_tasks].colour, "markeredgecolor": "white"}
+        handles.append(Line2D([], [], linestyle="none", label=f"optimal, {num_tasks} tasks:\n{values}", **star))
+    if rows["published"].notna().any():
+        handles.append(plotting.published_handle(reduced))
+    beside(axes, handles)
+
+
+def beside(axes: Axes, handles: list[Line2D], title: str | None = None) -> None:
+    """A legend to the right of a panel."""
+    corner = {"loc": "upper left", "bbox_to_anchor": (1.03, 1), "borderaxespad": 0, "frameon": False}
+    axes.legend(handles=handles, title=title, alignment="left", labelspacing=0.7, **corner)
+
+
+# -- Synaptic Intelligence on dendrites or not --------------------------------------------------------
+
+
+def draw_si_search(table: pd.DataFrame, title: str) -> Figure:
+    """Final accuracy by segments per unit with SI on dendritic weights or not, a panel per number of tasks.
+
+    Figure (iii). The one configuration that is not of a search (50 tasks) is a star.
+
+    Args:
+        table: kind search, as `plotting.read_table` gives it.
+    Raises: ValueError if it has none of them.
+    """
+    runs = searches.with_value(searches.final_runs(searches.chosen(table, SI_LABELS)), SEGMENTS)
+    rows = searches.means(runs, ["num_tasks", "search", SEGMENTS.column])
+    rows = rows.assign(x=rows[SEGMENTS.column] * rows["search"].map(SI_APART))
+    widths = [4 + same[SEGMENTS.column].nunique() for _, same in rows.groupby("num_tasks")]
+    reduced = plotting.is_reduced(table)
+    with plotting.small_settings():
+        figure = plotting.new_figure((min(5.0 + 2.2 * len(widths), 11.0), 4.8))
+        panels = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
+        for axes, (num_tasks, same) in zip(panels, rows.groupby("num_tasks"), strict=True):
+            for name, line in same.groupby("search"):
+                look = {"markersize": STAR} if name == ALONE else {}
+                searches.draw_spread(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", reduced)
+                plotting.draw_ours(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", **look)
+            searches.log_ticks(axes, same[SEGMENTS.column])
+            axes.set(xlabel=f"{SEGMENTS.axis}{' (log scale)' if same[SEGMENTS.column].nunique() > 1 else ''}")
+            axes.set_title(f"{num_tasks} tasks", loc="left")
+        searches.accuracy_axes(panels, shared=True)
+        beside(panels[-1], si_handles(rows, reduced))
+        note = " The two searches stand a little apart." if {BOTH, CONTROL} <= set(rows["search"]) else ""
+        plotting.label_figure(figure, title, searches.mean_caption(table, rows) + note, reduced)
+    return figure
+
+
+def si_handles(rows: pd.DataFrame, reduced: bool) -> list[Line2D]:
+    """The searches that are there, by what Synaptic Intelligence protects, and what hollow means."""
+    handles = []
+    for name in (name for name in SI_LABELS if name in set(rows["search"])):
+        style, line = SI_STYLES[name], "none" if name == ALONE else SI_STYLES[name].line
+        look = plotting.filled(style) | ({"markersize": STAR - 2} if name == ALONE else {})
+        handles.append(Line2D([], [], linestyle=line, label=plotting.wrap(SI_LABELS[name], 28), **look))
+    return handles + ([plotting.published_handle(reduced)] if rows["published"].notna().any() else [])
+
+
+# -- the cross search and the strength of Synaptic Intelligence ----------------------------------------
+
+
+def draw_cross_search(table: pd.DataFrame, title: str) -> Figure:
+    """Final accuracy by activation density, a column per number of segments, a row per sparsity, a line per rate.
+
+    Args:
+        table: kind search, as `plotting.read_table` gives it. Raises: ValueError if it lacks the search.
+    """
+    runs = searches.final_runs(searches.chosen(table, ["cross_search"]))
+    for parameter in (SEGMENTS, DENSITY, SPARSITY, RATE):
+        searches.with_value(runs, parameter)
+    facets = ["num_tasks", SPARSITY.column]
+    rows = searches.means(runs, [*facets, SEGMENTS.column, RATE.column, DENSITY.column])
+    places, styles = searches.ordinal(rows[DENSITY.column]), searches.hues(rows[RATE.column])
+    rows = rows.assign(x=rows[DENSITY.column].map(places))
+    down, across = [key for key, _ in rows.groupby(facets)], sorted(rows[SEGMENTS.column].unique())
+    with plotting.small_settings():
+        size = (max(2.3 * len(across) + 1.6, 6.5), max(2.1 * len(down) + 1.6, 4.2))
+        figure = plotting.new_figure(size)
+        grid = figure.subplots(len(down), len(across), squeeze=False, sharey=True)
+        for line, (num_tasks, sparsity) in zip(grid, down, strict=True):
+            for axes, segments in zip(line, across, strict=True):
+                here = (rows["num_tasks"] == num_tasks) & (rows[SPARSITY.column] == sparsity)
+                draw_hues(axes, rows[here & (rows[SEGMENTS.column] == segments)], RATE, styles, places)
+                axes.set_title(f"S = {number(segments)}, q = {number(sparsity)}, {num_tasks} tasks", loc="left")
+        for place, line in enumerate(grid):
+            searches.accuracy_axes(line, shared=True, margins=place == 0)
+        for axes in grid[-1]:
+            axes.set_xlabel(DENSITY.axis)
+        beside(grid[0, -1], hue_handles(styles), RATE.words)
+        note = "S: segments per unit; q: weight sparsity (fraction of zeros); activation densities at equal distances."
+        plotting.label_figure(figure, title, f"{searches.mean_caption(table, rows)} {note}", plotting.is_reduced(table))
+    return figure
+
+
+def draw_strengths(table: pd.DataFrame, title: str) -> Figure:
+    """Final accuracy by strength of Synaptic Intelligence, a line per damping, a panel per number of tasks.
+
+    Args:
+        table: kind search, as `plotting.read_table` gives it. Raises: ValueError if it lacks the search.
+    """
+    runs = searches.final_runs(searches.chosen(table, ["si_masse"]))
+    for parameter in (STRENGTH, DAMPING):
+        searches.with_value(runs, parameter)
+    rows = searches.means(runs, ["num_tasks", DAMPING.column, STRENGTH.column])
+    places, styles = searches.ordinal(rows[STRENGTH.column]), searches.hues(rows[DAMPING.column])
+    rows = rows.assign(x=rows[STRENGTH.column].map(places))
+    counts = sorted(rows["num_tasks"].unique())
+    with plotting.small_settings():
+        figure = plotting.new_figure((min(4.6 * len(counts) + 2.6, 12.0), 4.6))
+        panels = figure.subplots(1, len(counts), squeeze=False, sharey=True)[0]
+        for axes, num_tasks in zip(panels, counts, strict=True):
+            draw_hues(axes, rows[rows["num_tasks"] == num_tasks], DAMPING, styles, places)
+            axes.set_title(f"{num_tasks} tasks", loc="left")
+            axes.set_xlabel(f"{STRENGTH.axis} (0: without Synaptic Intelligence)")
+        searches.accuracy_axes(panels, shared=True)
+        beside(panels[-1], hue_handles(styles), DAMPING.axis)
+        note = f"{searches.mean_caption(table, rows)} Strengths stand at equal distances."
+        plotting.label_figure(figure, title, note, plotting.is_reduced(table))
+    return figure
+
+
+def draw_hues(
+    axes: Axes, rows: pd.DataFrame, hue: searches.Parameter, styles: dict[float, Style], places: dict[float, int]
+) -> None:
+    """A line per value of `hue` over values at equal distances."""
+    searches.number_ticks(axes, places)
+    for value, line in rows.groupby(hue.column):
+        where = [column for column in ("num_tasks", SEGMENTS.column, SPARSITY.column) if column in rows]
+        name = "-".join(number(item) for item in (*line.iloc[0][where], value))
+        plotting.draw_ours(axes, line, styles[value], f"{hue.column}-{name}", markersize=6)
+
+
+def hue_handles(styles: dict[float, Style]) -> list[Line2D]:
+    return [
+        Line2D([], [], linestyle=style.line, label=number(value), **plotting.filled(style))
+        for value, style in styles.items()
+    ]
