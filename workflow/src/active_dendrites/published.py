@@ -1,79 +1,255 @@
-"""Published accuracies from config/published.yaml, and what of a table is declared rather than measured."""
+"""Published numbers and the rule of their reproduction, from config/published.yaml; the declared rows of tables."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from active_dendrites.config import ConfigError, Declarations, check_counts, display, one_of, read_yaml
+from pydantic import AfterValidator, Field
 
-QUOTED = "quoted"  # the key under which curves stand that are not run here
+from active_dendrites.config import ConfigError, PositiveFloat, PositiveInt, Section, display, one_of, read_yaml, typed
+from active_dendrites.declarations import Declarations, TaskCounts, value_name
+
+ACCURACY = "accuracy"  # the quantities that are published
+CLUSTERS = "clusters"
+ANY_COUNT = "all"  # the key of a reason that holds at every number of tasks
+
+Key = tuple[str, int, str]  # variant, number of tasks, quantity
+
+
+def from_one_task(margins: dict[int, float]) -> dict[int, float]:
+    if 1 not in margins:
+        raise ValueError("margins from 1 task on")
+    return margins
+
+
+class ClustersMargin(Section):
+    least: PositiveFloat
+    share_of_tasks: Annotated[float, Field(ge=0)]
+
+
+class Rule(Section):
+    """When a number counts as reproduced. Source: method 10, its last part."""
+
+    level: Annotated[float, Field(gt=0, lt=0.5)]
+    accuracy_margin: Annotated[dict[PositiveInt, PositiveFloat], AfterValidator(from_one_task)]
+    clusters_margin: ClustersMargin
+
+    def margin(self, quantity: str, num_tasks: int) -> float:
+        """How far ours may lie from the published number: a fraction, or a number of clusters."""
+        if quantity == CLUSTERS:
+            return max(self.clusters_margin.least, self.clusters_margin.share_of_tasks * num_tasks)
+        start = max(count for count in self.accuracy_margin if count <= num_tasks)
+        return self.accuracy_margin[start] / 100
+
+
+class Numbers(Section):
+    """Published numbers as written: of a variant by number of tasks, of a sweep then by value."""
+
+    source: Annotated[str, Field(min_length=1)]
+    quoted: bool = False
+    values: Annotated[dict[PositiveInt, Any], Field(min_length=1)]
+    reasons: dict[Any, str] = Field(default_factory=dict)
+
+    def reasons_at(self, num_tasks: int) -> tuple[str, ...]:
+        return tuple(self.reasons[key] for key in (num_tasks, ANY_COUNT) if key in self.reasons)
+
+
+class StandIn(Section):
+    """A variant that is held against the numbers of another."""
+
+    of: str
+    at: TaskCounts
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class PublishedFile(Section):
+    """The parts of published.yaml; what is in them is checked one by one, so that a fault names its place."""
+
+    rule: Any
+    curves: dict[str, Any]
+    stand_ins: dict[str, Any]
+    searches: dict[str, Any]
+    clusters: dict[str, Any]
+    text: dict[str, Any]
+
+
+class PublishedNumber(NamedTuple):
+    """One comparison to be made: of a variant at a number of tasks with a published number."""
+
+    variant: str
+    num_tasks: int
+    quantity: str  # accuracy, a fraction; or clusters, a number
+    value: float
+    std: float | None  # of the published trials
+    quoted: bool  # by the paper, from the literature
+    in_text: bool  # in a sentence, not in a figure
+    source: str
+    reasons: tuple[str, ...]
+    published_for: str  # the variant that it was published for, another one only for a stand-in
+
+    @property
+    def key(self) -> Key:
+        return self.variant, self.num_tasks, self.quantity
 
 
 @dataclass(frozen=True)
 class Published:
-    """Accuracies as fractions by number of tasks, of variants and quoted curves; labels of the latter."""
+    """Everything that published.yaml says; each number in figures stands for one (variant, num_tasks, quantity)."""
 
-    accuracy: Mapping[str, Mapping[int, float]]
-    labels: Mapping[str, str]
+    rule: Rule
+    numbers: tuple[PublishedNumber, ...]
+
+    def in_figures(self) -> dict[Key, PublishedNumber]:
+        return {number.key: number for number in self.numbers if not number.in_text}
 
 
 class DeclaredRow(NamedTuple):
-    """What a table's row says before anything is measured; `published` is a fraction or None."""
+    """What a table's row says before anything is measured; published accuracies are fractions, None if there is none.
+
+    `quoted` is True where the paper took that accuracy from the literature.
+    """
 
     variant: str
     label: str
     num_tasks: int
     published: float | None
     quoted: bool
-
-
-def read_published(declarations: Declarations) -> Published:
-    """The published values, checked against the declared variants and quoted curves. Raises: ConfigError."""
-    path = declarations.folder / "published.yaml"
-    file, found, known = display(path), read_yaml(path), declarations.variants
-    curves = found.pop(QUOTED, {})
-    if not isinstance(curves, Mapping):
-        raise ConfigError(f"{file}: {QUOTED}: found {curves!r}, expected curves by name")
-    accuracy = {}
-    for variant, values in found.items():
-        if variant not in known:
-            raise ConfigError(f"{file}: found variant {variant!r}, expected {one_of(variant, known)}")
-        accuracy[variant] = read_curve(values, file, variant)
-    labels = {}
-    for name, curve in curves.items():
-        where = f"{QUOTED}.{name}"
-        if not isinstance(curve, Mapping) or set(curve) != {"label", "accuracy"}:
-            raise ConfigError(f"{file}: {where}: found {curve!r}, expected a label and accuracies")
-        labels[name], accuracy[name] = curve["label"], read_curve(curve["accuracy"], file, where)
-    for experiment, declared in declarations.experiments.items():
-        for name in declared.quoted:
-            if name not in labels:
-                where = f"{display(declarations.folder / 'experiments.yaml')}: {experiment}.{QUOTED}"
-                raise ConfigError(f"{where}: found {name!r}, expected {one_of(name, labels)} of {file}")
-    return Published(accuracy, labels)
-
-
-def read_curve(values: Any, file: str, where: str) -> dict[int, float]:
-    """{number of tasks: %} as {number of tasks: fraction}."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{file}: {where}: found {values!r}, expected accuracies in % by number of tasks")
-    check_counts(list(values), file, where)
-    for num_tasks, percent in values.items():
-        if type(percent) not in (int, float) or not 0 <= percent <= 100:
-            raise ConfigError(f"{file}: {where}.{num_tasks}: found {percent!r}, expected 0 to 100 (%)")
-    return {num_tasks: round(percent / 100, 8) for num_tasks, percent in values.items()}
+    published_std: float | None
+    published_clusters: float | None
 
 
 def declared_rows(
     declarations: Declarations, published: Published, scale: str, experiment: str
 ) -> Iterator[DeclaredRow]:
-    """The rows of an experiment's table: its runs, then its quoted curves at the same numbers of tasks."""
-    counts = set()
+    """The rows of an experiment's table, in the order declared; sweeps by each of their variants."""
+    numbers = published.in_figures()
     for variant, num_tasks in declarations.runs_of(scale, experiment):
-        counts.add(num_tasks)
-        value = published.accuracy.get(variant, {}).get(num_tasks)
-        yield DeclaredRow(variant, declarations.label(variant), num_tasks, value, quoted=False)
-    for name in declarations.experiments[experiment].quoted:
-        for num_tasks, value in published.accuracy[name].items():
-            if num_tasks in counts:
-                yield DeclaredRow(name, published.labels[name], num_tasks, value, quoted=True)
+        accuracy, clusters = (numbers.get((variant, num_tasks, quantity)) for quantity in (ACCURACY, CLUSTERS))
+        yield DeclaredRow(
+            variant,
+            declarations.label(variant),
+            num_tasks,
+            published=accuracy.value if accuracy else None,
+            quoted=bool(accuracy and accuracy.quoted),
+            published_std=accuracy.std if accuracy else None,
+            published_clusters=clusters.value if clusters else None,
+        )
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def read_published(declarations: Declarations) -> Published:
+    """The published numbers and the rule, checked against the declared variants. Raises: ConfigError."""
+    path = declarations.folder / "published.yaml"
+    file = display(path)
+    parts = typed(PublishedFile, read_yaml(path), file)
+    variants = [name for name, declared in declarations.variants.items() if declared.runnable]
+    numbers = [
+        *read_part(file, "curves", parts.curves, variants),
+        *read_part(file, "clusters", parts.clusters, variants),
+        *read_part(file, "text", parts.text, variants),
+        *read_searches(file, parts.searches, declarations),
+    ]
+    numbers += read_stand_ins(file, parts.stand_ins, numbers, variants)
+    rule = typed(Rule, parts.rule, file, "rule")
+    return Published(rule, tuple(numbers))
+
+
+def read_part(file: str, part: str, declared: Mapping[str, Any], variants: list[str]) -> Iterator[PublishedNumber]:
+    """The numbers of curves, clusters or text."""
+    quantity = CLUSTERS if part == "clusters" else ACCURACY
+    for variant, tree in declared.items():
+        where = f"{part}.{variant}"
+        check_name(variant, variants, file, part)
+        entry = read_numbers(tree, file, where)
+        for num_tasks, found in entry.values.items():
+            place = f"{where}.values.{num_tasks}"
+            value = count(found, file, place) if quantity == CLUSTERS else fraction(found, file, place)
+            yield number_of(entry, variant, num_tasks, value, quantity=quantity, in_text=part == "text")
+
+
+def read_searches(file: str, declared: Mapping[str, Any], declarations: Declarations) -> Iterator[PublishedNumber]:
+    """The numbers of sweeps, by number of tasks and value, each a mean and a standard deviation."""
+    for sweep, tree in declared.items():
+        check_name(sweep, declarations.sweeps, file, "searches")
+        entry = read_numbers(tree, file, f"searches.{sweep}")
+        names = {variant.removeprefix(f"{sweep}-"): variant for variant in declarations.sweeps[sweep]}
+        for num_tasks, by_value in entry.values.items():
+            where = f"searches.{sweep}.values.{num_tasks}"
+            if not isinstance(by_value, Mapping):
+                raise ConfigError(f"{file}: {where}: found {by_value!r}, expected numbers by value searched")
+            for value, found in by_value.items():
+                if value_name(value) not in names:
+                    raise ConfigError(
+                        f"{file}: {where}: found {value!r}, expected {one_of(value_name(value), names)} of the sweep"
+                    )
+                if not isinstance(found, list) or len(found) != 2:
+                    raise ConfigError(f"{file}: {where}.{value}: found {found!r}, expected [mean, standard deviation]")
+                mean, std = (fraction(part, file, f"{where}.{value}") for part in found)
+                yield number_of(entry, names[value_name(value)], num_tasks, mean, std=std)
+
+
+def read_stand_ins(
+    file: str, declared: Mapping[str, Any], numbers: list[PublishedNumber], variants: list[str]
+) -> Iterator[PublishedNumber]:
+    """The numbers of curves once more, for the variants that stand in."""
+    curves = {number.key: number for number in numbers if not number.in_text}
+    for variant, tree in declared.items():
+        where = f"stand_ins.{variant}"
+        check_name(variant, variants, file, "stand_ins")
+        stand_in = typed(StandIn, tree, file, where)
+        check_name(stand_in.of, {name for name, _, _ in curves}, file, f"{where}.of")
+        for num_tasks in stand_in.at:
+            if (variant, num_tasks, ACCURACY) in curves:
+                expected = f"one at which {variant} has no number of its own"
+                raise ConfigError(f"{file}: {where}.at: found {num_tasks}, expected {expected}")
+            if (stand_in.of, num_tasks, ACCURACY) not in curves:
+                known = [str(count) for name, count, what in curves if (name, what) == (stand_in.of, ACCURACY)]
+                raise ConfigError(f"{file}: {where}.at: found {num_tasks}, expected one of {', '.join(known)}")
+            number = curves[stand_in.of, num_tasks, ACCURACY]
+            yield number._replace(variant=variant, reasons=(stand_in.reason,))
+
+
+def read_numbers(tree: Any, file: str, where: str) -> Numbers:
+    """An entry whose reasons belong to numbers that it has."""
+    entry = typed(Numbers, tree, file, where)
+    for key in entry.reasons:
+        if key != ANY_COUNT and key not in entry.values:
+            known = ", ".join(map(str, [ANY_COUNT, *entry.values]))
+            raise ConfigError(f"{file}: {where}.reasons: found {key!r}, expected one of {known}")
+    return entry
+
+
+def number_of(
+    entry: Numbers,
+    variant: str,
+    num_tasks: int,
+    value: float,
+    quantity: str = ACCURACY,
+    std: float | None = None,
+    in_text: bool = False,
+) -> PublishedNumber:
+    reasons = entry.reasons_at(num_tasks)
+    return PublishedNumber(
+        variant, num_tasks, quantity, value, std, entry.quoted, in_text, entry.source, reasons, published_for=variant
+    )
+
+
+def check_name(found: str, known: Any, file: str, where: str) -> None:
+    if found not in known:
+        raise ConfigError(f"{file}: {where}: found {found!r}, expected {one_of(found, sorted(known))}")
+
+
+def fraction(percent: Any, file: str, where: str) -> float:
+    """A percentage as a fraction."""
+    if type(percent) not in (int, float) or not 0 <= percent <= 100:
+        raise ConfigError(f"{file}: {where}: found {percent!r}, expected 0 to 100 (%)")
+    return round(percent / 100, 8)
+
+
+def count(found: Any, file: str, where: str) -> float:
+    """A mean number of clusters."""
+    if type(found) not in (int, float) or not found >= 1:
+        raise ConfigError(f"{file}: {where}: found {found!r}, expected a mean number of clusters, from 1")
+    return float(found)

@@ -1,0 +1,48 @@
+"""Hold every published number against our runs: <prefix>.csv, .md and .html, and a summary line on stdout."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from active_dendrites.declarations import Declarations
+from active_dendrites.published import read_published
+from active_dendrites.reproduction import compare, find_runs, notes_on
+from active_dendrites.reproduction_pages import Report, write_report
+
+TEMPLATES = Path(__file__).parents[1] / "report"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs; any seeds may be there")
+    parser.add_argument("--output", type=Path, required=True, help="prefix of the three files")
+    arguments = parser.parse_args()
+    try:
+        report = make_report(arguments.config, arguments.scale, arguments.runs)
+        write_report(report, TEMPLATES, arguments.output)
+    except ValueError as fault:
+        sys.exit(f"reproduction: {fault}")
+    print(report.summary)
+    for note in report.left_out:
+        print(note)
+
+
+def make_report(config: Path, scale: str, folder: Path) -> Report:
+    """What the runs of a folder say about the published numbers."""
+    declarations = Declarations(config)
+    published = read_published(declarations)
+    runs, left_out = find_runs(declarations, published, scale, folder)
+    return Report(
+        scale,
+        published.rule,
+        compare(declarations, published, scale, runs, left_out),
+        num_runs=len(runs),
+        left_out=list(notes_on(left_out)),
+        titles={name: declared.title for name, declared in declarations.experiments.items()},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,341 @@
+"""Every published number beside ours: which runs count, and the verdict by the rule of published.yaml.
+
+Accuracies are fractions here and % in what is written; clusters are numbers in both.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from active_dendrites import NUMERICS
+from active_dendrites.config import ConfigError, RunConfig, one_of
+from active_dendrites.declarations import PAPER, Declarations
+from active_dendrites.metrics import Summary, average_accuracy, summarise
+from active_dendrites.published import ACCURACY, CLUSTERS, Published, PublishedNumber
+from active_dendrites.records import IncompleteRunError, read_accuracy, read_clusters, read_record
+from active_dendrites.tables import run_folder
+
+REPRODUCED = "reproduced"
+DIFFERS = "differs"
+INCONCLUSIVE = "inconclusive (too few seeds)"
+NOT_RUN = "not run"
+NO_VERDICT = "none (reduced scale)"
+VERDICTS = (REPRODUCED, DIFFERS, INCONCLUSIVE, NOT_RUN)
+
+IN_TEXT, IN_NO_FIGURE = "text", "-"  # in place of a figure
+OTHER_SETTINGS = "other settings"
+OTHER_NUMERICS = "another version of the arithmetic"
+UNREADABLE = "unreadable"
+
+COLUMNS = [
+    *("figure", "variant", "num_tasks", "published", "ours", "std", "n", "low", "high", "verdict", "reason"),
+    *("quantity", "unit", "difference", "difference_low", "difference_high", "margin", "p_reproduced", "p_differs"),
+    *("published_std", "quoted", "source", "seeds"),
+]
+
+
+# -- which runs count -------------------------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """What the report needs of one run: accuracy is a fraction; clusters None where no prototypes are inferred."""
+
+    variant: str
+    num_tasks: int
+    seed: int
+    accuracy: float
+    clusters: int | None
+
+
+class LeftOut(NamedTuple):
+    """A run that is never averaged, and why."""
+
+    variant: str
+    num_tasks: int
+    kind: str  # OTHER_SETTINGS, OTHER_NUMERICS or UNREADABLE
+    why: str = ""  # what could not be read
+
+
+def find_runs(
+    declarations: Declarations, published: Published, scale: str, folder: Path
+) -> tuple[list[Run], list[LeftOut]]:
+    """The runs of every configuration that has a published number, whichever seeds are there; those left out.
+
+    Args:
+        folder: of the scale's runs.
+    Raises: ValueError if there is no such scale or folder.
+    """
+    if scale not in declarations.scales:
+        raise ConfigError(f"--scale: found {scale!r}, expected {one_of(scale, declarations.scales)}")
+    if not folder.is_dir():
+        raise ValueError(f"--runs: found no folder {folder}, expected the runs of scale {scale}")
+    runs: list[Run] = []
+    left_out: list[LeftOut] = []
+    for variant, num_tasks in dict.fromkeys((number.variant, number.num_tasks) for number in published.numbers):
+        for seed in seeds_in(run_folder(folder, variant, num_tasks, 0).parent):
+            settings = declarations.resolve(scale, variant, num_tasks, seed)
+            found = read_run(run_folder(folder, variant, num_tasks, seed), settings)
+            if isinstance(found, Run):
+                runs.append(found)
+            else:
+                left_out.append(found)
+    return runs, left_out
+
+
+def seeds_in(folder: Path) -> list[int]:
+    """The seeds that have a folder in that of a configuration."""
+    names = (path.name for path in folder.glob("seed-*") if path.is_dir())
+    return sorted(int(name.removeprefix("seed-")) for name in names if re.fullmatch(r"seed-(0|[1-9]\d*)", name))
+
+
+def read_run(folder: Path, settings: RunConfig) -> Run | LeftOut:
+    """One run, if it was made with these settings by today's arithmetic and can be read."""
+    identity = settings.variant, settings.num_tasks
+    try:
+        if not (folder / "record.json").exists():
+            raise IncompleteRunError(f"{folder}: found no record.json, which a run writes when it is finished")
+        record = read_record(folder / "record.json")
+        if record.get("settings_hash") != settings.settings_hash():
+            return LeftOut(*identity, OTHER_SETTINGS)
+        if record.get("numerics") != NUMERICS:
+            return LeftOut(*identity, OTHER_NUMERICS)
+        if record.get("seed") != settings.seed:
+            found = f"found {record.get('seed')!r}, expected {settings.seed} as in its path"
+            raise IncompleteRunError(f"{folder / 'record.json'}: seed: {found}")
+        accuracy = average_accuracy(read_accuracy(folder / "accuracy.csv", settings.num_tasks))
+        clusters = read_clusters(folder / "record.json")
+        if (clusters is None) == (settings.context.kind == "inferred_prototype"):
+            found = f"found {clusters!r}, which does not fit context.kind {settings.context.kind}"
+            raise IncompleteRunError(f"{folder / 'record.json'}: clusters: {found}")
+    except IncompleteRunError as fault:
+        return LeftOut(*identity, UNREADABLE, " ".join(str(fault).split()))
+    return Run(*identity, settings.seed, accuracy, clusters)
+
+
+def notes_on(left_out: Sequence[LeftOut]) -> Iterator[str]:
+    """A sentence for each kind of run that was left out; those that could not be read by name."""
+    counts = Counter(run.kind for run in left_out)
+    for kind in (OTHER_SETTINGS, OTHER_NUMERICS):
+        if counts[kind]:
+            yield f"{runs_were(counts[kind])} left out: {kind}."
+    for run in left_out:
+        if run.kind == UNREADABLE:
+            yield f"{runs_were(1)} left out: {run.why}."
+
+
+def runs_were(count: int) -> str:
+    return f"{count} run was" if count == 1 else f"{count} runs were"
+
+
+# -- the verdict ------------------------------------------------------------------------------------------
+
+
+class Judgement(NamedTuple):
+    """A verdict and what it rests on; NaN where there is no spread to judge by.
+
+    `low` and `high` are the interval of (ours - published) whose ends are the two one-sided tests: inside the margins
+    it is `reproduced`, outside `differs`.
+    """
+
+    verdict: str
+    low: float
+    high: float
+    p_reproduced: float
+    p_differs: float
+
+
+def judge(values: Sequence[float], published: float, margin: float, level: float) -> Judgement:
+    """Compare the mean over seeds with a published number that is taken as exact. Source: method 10, its last part.
+
+    reproduced: two one-sided t-tests, against published - margin and published + margin, both reject at `level`;
+    `p_reproduced` is the larger p. differs: one of the opposite tests rejects; `p_differs` is the smaller p.
+    Without any spread over two or more seeds the mean itself decides, and the p are 0 or 1.
+
+    Args:
+        values: one for each seed.
+        margin: > 0, in the unit of the values.
+    """
+    if not values:
+        return Judgement(NOT_RUN, *[np.nan] * 4)
+    if len(values) == 1:
+        return Judgement(INCONCLUSIVE, *[np.nan] * 4)
+    sample = summarise(values)
+    difference = sample.mean - published
+    if min(values) == max(values):
+        inside = abs(difference) <= margin
+        return Judgement(REPRODUCED if inside else DIFFERS, difference, difference, float(not inside), float(inside))
+    error, student = sample.std / np.sqrt(sample.n), stats.t(sample.n - 1)
+    from_below, from_above = (difference + margin) / error, (difference - margin) / error  # t at both ends
+    p_reproduced = float(max(student.sf(from_below), student.cdf(from_above)))
+    p_differs = float(min(student.sf(from_above), student.cdf(from_below)))
+    half = float(student.isf(level)) * error
+    verdict = REPRODUCED if p_reproduced < level else DIFFERS if p_differs < level else INCONCLUSIVE
+    return Judgement(verdict, difference - half, difference + half, p_reproduced, p_differs)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One published number beside ours; `ours` is None where nothing was run."""
+
+    number: PublishedNumber
+    label: str
+    group: str  # under which it stands in tables: its variant, or the sweep that this is one of
+    figures: tuple[str, ...]
+    ours: Summary | None
+    seeds: tuple[int, ...]
+    margin: float
+    judgement: Judgement
+    reasons: tuple[str, ...]
+
+    @property
+    def searched(self) -> bool:
+        """Whether it is one of a sweep."""
+        return self.group != self.number.variant
+
+    @property
+    def difference(self) -> float:
+        return self.ours.mean - self.number.value if self.ours else np.nan
+
+    @property
+    def unit(self) -> str:
+        return "%" if self.number.quantity == ACCURACY else CLUSTERS
+
+
+def compare(
+    declarations: Declarations, published: Published, scale: str, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()
+) -> list[Comparison]:
+    """Every published number beside ours, in the order of the experiments. At reduced scale without verdicts."""
+    of_configuration: dict[tuple[str, int], list[Run]] = {}
+    for run in runs:
+        of_configuration.setdefault((run.variant, run.num_tasks), []).append(run)
+    missing = Counter((run.variant, run.num_tasks, run.kind) for run in left_out)
+    shown = experiments_by_run(declarations)
+    comparisons = []
+    for number in published.numbers:
+        configuration = number.variant, number.num_tasks
+        found = sorted(of_configuration.get(configuration, []), key=lambda run: run.seed)
+        values = [run.accuracy if number.quantity == ACCURACY else run.clusters for run in found]
+        margin = published.rule.margin(number.quantity, number.num_tasks)
+        judgement = judge(values, number.value, margin, published.rule.level)
+        comparisons.append(
+            Comparison(
+                number=number,
+                label=declarations.label(number.variant),
+                group=declarations.sweep_of(number.variant),
+                figures=figures_of(number, shown.get(configuration, [])),
+                ours=summarise(values) if values else None,
+                seeds=tuple(run.seed for run in found),
+                margin=margin,
+                judgement=judgement if scale == PAPER else Judgement(NO_VERDICT, *[np.nan] * 4),
+                reasons=(*left_out_reasons(configuration, missing), *number.reasons),
+            )
+        )
+    return sorted(comparisons, key=order_of(declarations))
+
+
+def left_out_reasons(configuration: tuple[str, int], missing: Counter) -> Iterator[str]:
+    for kind in (OTHER_SETTINGS, OTHER_NUMERICS, UNREADABLE):
+        if missing[*configuration, kind]:
+            yield f"{runs_were(missing[*configuration, kind])} left out ({kind})."
+
+
+def experiments_by_run(declarations: Declarations) -> dict[tuple[str, int], list[str]]:
+    """The experiments at paper scale that show each (variant, num_tasks), in the order declared."""
+    shown: dict[tuple[str, int], list[str]] = {}
+    for experiment in declarations.experiments:
+        for run in declarations.runs_of(PAPER, experiment):
+            shown.setdefault(run, []).append(experiment)
+    return shown
+
+
+def figures_of(number: PublishedNumber, shown: Sequence[str]) -> tuple[str, ...]:
+    """Where a number is shown; first an experiment that is named after the quantity, as that of the clusters."""
+    if number.in_text:
+        return (IN_TEXT,)
+    return tuple(sorted(shown, key=lambda experiment: experiment != number.quantity)) or (IN_NO_FIGURE,)
+
+
+def order_of(declarations: Declarations) -> Callable[[Comparison], tuple[int, ...]]:
+    """Sorts by figure, then by variant or sweep as declared in it, number of tasks, and value of the sweep."""
+    variants = list(declarations.variants)
+    groups: dict[str, list[str]] = {}  # by figure
+    for experiment in declarations.experiments:
+        groups[experiment] = [declarations.sweep_of(variant) for variant, _ in declarations.runs_of(PAPER, experiment)]
+    groups |= {IN_NO_FIGURE: variants, IN_TEXT: variants}
+    figures = list(groups)
+
+    def place(comparison: Comparison) -> tuple[int, ...]:
+        figure, number = comparison.figures[0], comparison.number
+        group = groups[figure].index(comparison.group)
+        return figures.index(figure), group, number.num_tasks, variants.index(number.variant)
+
+    return place
+
+
+# -- what is written --------------------------------------------------------------------------------------
+
+
+def comparison_table(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """`COLUMNS`, a row for each comparison. Accuracies and what is in their unit are %, clusters are numbers."""
+    return pd.DataFrame([table_row(comparison) for comparison in comparisons], columns=COLUMNS)
+
+
+def table_row(comparison: Comparison) -> dict[str, Any]:
+    number, ours, judgement = comparison.number, comparison.ours, comparison.judgement
+    judged = judgement.verdict != NO_VERDICT
+    measured = {
+        "published": number.value,
+        "published_std": number.std,
+        "ours": ours.mean if ours else None,
+        "std": ours.std if ours else None,
+        "low": ours.low if ours else None,
+        "high": ours.high if ours else None,
+        "difference": comparison.difference if judged else None,
+        "difference_low": judgement.low,
+        "difference_high": judgement.high,
+        "margin": comparison.margin if judged else None,
+    }
+    return {
+        "figure": " ".join(comparison.figures),
+        "variant": number.variant,
+        "num_tasks": number.num_tasks,
+        **{column: in_unit(value, number.quantity) for column, value in measured.items()},
+        "n": ours.n if ours else 0,
+        "verdict": judgement.verdict,
+        "reason": " ".join(comparison.reasons),
+        "quantity": number.quantity,
+        "unit": comparison.unit,
+        "p_reproduced": four_digits(judgement.p_reproduced),
+        "p_differs": four_digits(judgement.p_differs),
+        "quoted": number.quoted,
+        "source": number.source,
+        "seeds": " ".join(map(str, comparison.seeds)),
+    }
+
+
+def in_unit(value: float | None, quantity: str) -> float | None:
+    """As it is written: % for accuracies, and no more digits than published."""
+    return None if value is None else round(float(value) * (100 if quantity == ACCURACY else 1), 4)
+
+
+def four_digits(p: float) -> float:
+    return float(f"{p:.4g}")
+
+
+def summary_line(comparisons: Sequence[Comparison], scale: str) -> str:
+    """How many published numbers were reproduced, of how many."""
+    of = f"{len(comparisons)} comparisons with published numbers"
+    if scale != PAPER:
+        run = sum(comparison.ours is not None for comparison in comparisons)
+        return f"No verdicts: reduced scale ({scale}) is not the paper's setting. Runs for {run} of {of}."
+    counts = Counter(comparison.judgement.verdict for comparison in comparisons)
+    differ = f"{counts[DIFFERS]} {'differs' if counts[DIFFERS] == 1 else 'differ'}"
+    others = ", ".join([differ, *(f"{counts[verdict]} {verdict}" for verdict in (INCONCLUSIVE, NOT_RUN))])
+    return f"{counts[REPRODUCED]} of {of} reproduced, {others}."
