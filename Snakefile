@@ -31,14 +31,21 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 
 
-# The paper at full scale: every run, table and figure, and the report.
+# The paper at full scale: every run of its figures, every table and figure, and the reports.
 rule all:
     default_target: True
     input:
-        scale_results("paper"),
+        scale_results("paper", "paper"),
 
 
-# The same at reduced scale, in minutes on a laptop.
+# Its hyperparameter searches.
+rule searches:
+    input:
+        scale_results("paper", "searches"),
+
+
+# Both at reduced scale, in minutes on a laptop.
 rule quick:
     input:
-        scale_results("quick"),
+        scale_results("quick", "paper"),
+        scale_results("quick", "searches"),

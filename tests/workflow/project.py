@@ -130,6 +130,7 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "results": "results",
             "device": "cpu",
             "seeds": [1, 2],
+            "search_seeds": None,
             "seeds_per_job": 1,
             "mnist": {"folder": str(images), "sha256": sums},
         },
@@ -149,7 +150,6 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "comparison": {
                 "title": "A comparison",
                 "variants": {"prototype": counts, "sparse_representations_only": counts},
-                "quoted": ["si"],
             },
             "ablation": {
                 "title": "An ablation",

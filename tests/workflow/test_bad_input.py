@@ -9,7 +9,8 @@ import pytest
 import yaml
 from project import REPOSITORY, Project
 
-from active_dendrites.config import ConfigError, Declarations
+from active_dendrites.config import ConfigError
+from active_dendrites.declarations import Declarations
 from active_dendrites.published import read_published
 
 FILES = ("defaults", "variants", "experiments", "published", "quick")
@@ -28,6 +29,7 @@ def declare(folder: Path) -> None:
     read_published(declarations)
     for scale in declarations.scales:
         seeds = declarations.seeds(scale, [1, 2])
+        declarations.seeds(scale, None, key="search_seeds")
         for experiment in declarations.experiments:
             for variant, num_tasks in declarations.runs_of(scale, experiment):
                 declarations.resolve(scale, variant, num_tasks, seeds[0])
@@ -81,17 +83,13 @@ FAULTS = {
         *("variants/si_prototype/extends", "protoype"),
         *("config/variants.yaml: si_prototype.extends", "'protoype'", "'prototype'"),
     ),
-    "misspelt curve": (
-        *("experiments/comparison/quoted", ["sii"]),
-        *("config/experiments.yaml: comparison.quoted", "'sii'", "'si'"),
-    ),
     "misspelt published variant": (
-        *("published/protoype", {2: 90.0}),
-        *("config/published.yaml", "'protoype'", "'prototype'"),
+        *("published/curves/protoype", {"source": "x", "values": {2: 90.0}}),
+        *("config/published.yaml: curves", "'protoype'", "'prototype'"),
     ),
     "published value": (
-        *("published/prototype/2", 974.7),
-        *("config/published.yaml: prototype.2", "974.7", "0 to 100"),
+        *("published/curves/prototype/values/2", 974.7),
+        *("config/published.yaml: curves.prototype.values.2", "974.7", "0 to 100"),
     ),
     "text for a list": (
         *("variants/prototype/network/hidden_units", "many"),
@@ -176,6 +174,74 @@ FAULTS = {
         *("experiments/ablation/variants/prototype", [3]),
         *("config/variants.yaml: prototype", "no epochs for 3 tasks", "by_num_tasks"),
     ),
+    "unknown place in a label": (
+        *("variants/segment_search/label", "{segments} segments"),
+        *("config/variants.yaml: segment_search.label", "{segments} segments", "segments_per_unit in braces"),
+    ),
+    "no such setting to search": (
+        *("variants/segment_search/sweep/network.winner_densty", [0.1]),
+        *("config/variants.yaml: segment_search.sweep.network.winner_densty", "unknown key", "network.winner_density"),
+    ),
+    "value searched twice": (
+        *("variants/segment_search/sweep/network.segments_per_unit", [2, 2]),
+        *("config/variants.yaml: segment_search.sweep.network.segments_per_unit", "[2, 2]", "each value once"),
+    ),
+    "nothing to search": (
+        *("variants/segment_search/sweep/network.segments_per_unit", []),
+        *("config/variants.yaml: segment_search.sweep.network.segments_per_unit", "[]", "at least 1 item"),
+    ),
+    "sweep that the scale misspells": (
+        *("quick/sweeps", {"segments_search": {}}),
+        *("config/quick.yaml: sweeps", "'segments_search'", "'segment_search'"),
+    ),
+    "setting that the scale does not search": (
+        *("quick/sweeps", {"segment_search": {"network.winner_density": [0.1]}}),
+        *("config/quick.yaml: sweeps.segment_search", "'network.winner_density'", "network.segments_per_unit"),
+    ),
+    "value that the scale does not search": (
+        *("quick/sweeps", {"segment_search": {"network.segments_per_unit": [4]}}),
+        *("config/quick.yaml: sweeps.segment_search.network.segments_per_unit", "[4]", "some of [2, 3"),
+    ),
+    "no search at the scale": (
+        *("quick/search_num_tasks", [5]),
+        *("config/quick.yaml: search_num_tasks", "[5]", "search_accuracy"),
+    ),
+    "search seeds twice": (
+        *("quick/search_seeds", [1, 1]),
+        *("config/quick.yaml: search_seeds", "[1] more than once", "each seed once"),
+    ),
+    "unknown kind of table": (
+        *("experiments/clusters/kind", "counts"),
+        *("config/experiments.yaml: clusters.kind", "'counts'", "'summary'"),
+    ),
+    "tests after no tasks": (
+        *("defaults/evaluation/after_tasks", "all"),
+        *("config/defaults.yaml: evaluation.after_tasks", "'all'", "'every'"),
+    ),
+    "too many pixels to compare": (
+        *("variants/construct_prototype/context/num_pixels", 510),
+        *("config/variants.yaml: construct_prototype.context.num_pixels", "510", "at most 509"),
+    ),
+    "short batches to compare": (
+        *("variants/construct_prototype/keep_last_batch", True),
+        *("config/variants.yaml: construct_prototype.keep_last_batch", "True", "false"),
+    ),
+    "gates and dendrites": (
+        *("variants/prototype/network/task_gate_density", 0.2),
+        *("config/variants.yaml: prototype.network.segments_per_unit", "2", "0, since network.task_gate_density"),
+    ),
+    "gates and old moments": (
+        *("variants/xdg/reset_optimizer", False),
+        *("config/variants.yaml: xdg.reset_optimizer", "False", "true, since"),
+    ),
+    "gates and k-winners": (
+        *("variants/xdg/network/winner_density", 0.1),
+        *("config/variants.yaml: xdg.network.task_gate_density", "0.2", "null with k-winners"),
+    ),
+    "all is dropped": (
+        *("variants/masse/network/hidden_dropout", 1.0),
+        *("config/variants.yaml: masse.network.hidden_dropout", "1.0", "less than 1"),
+    ),
 }
 
 
@@ -227,7 +293,7 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "config/config.yaml",
         lambda text: text + "device: cpu\n",
         [],
-        "config/config.yaml: line 14 found key 'device' twice, expected YAML",
+        "config/config.yaml: line 15 found key 'device' twice, expected YAML",
     ),
     "repeated seeds": (
         "config/config.yaml",

@@ -10,6 +10,8 @@ import pytest
 from project import Job, Project
 
 TARGET = "quick_sparse_representations_only_2"
+FILES = ("accuracy.csv", "activity.npy", "record.json")
+CONFIGURATIONS = 60  # of the paper's figures
 RUNS = Path("results/quick/runs/sparse_representations_only/tasks-2")
 
 
@@ -51,30 +53,30 @@ def trained(jobs: list[Job]) -> list[list[int]]:
 
 
 def seeds_of(job: Job) -> list[int]:
-    """From the outputs of a training, which must be two files for each seed."""
+    """From the outputs of a training, which must be three files for each seed."""
     seeds = [int(Path(path).parent.name.removeprefix("seed-")) for path in job.output]
-    assert set(Counter(seeds).values()) == {2}
+    assert set(Counter(seeds).values()) == {3}
     return sorted(set(seeds))
 
 
 def contents(project: Project, seeds: range) -> dict[Path, tuple[bytes, int]]:
     """The bytes and times of the results of some seeds."""
-    paths = [project.root / RUNS / f"seed-{seed}" / name for seed in seeds for name in ("accuracy.csv", "record.json")]
+    paths = [project.root / RUNS / f"seed-{seed}" / name for seed in seeds for name in FILES]
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths if path.exists()}
 
 
 @pytest.mark.parametrize(
     ("last", "per_job", "expected"),
     [
-        (8, 8, {(1, 2, 3, 4, 5, 6, 7, 8): 36}),
-        (7, 3, {(1, 2, 3): 36, (4, 5, 6): 36, (7,): 36}),
+        (8, 8, {(1, 2, 3, 4, 5, 6, 7, 8): CONFIGURATIONS}),
+        (7, 3, {(1, 2, 3): CONFIGURATIONS, (4, 5, 6): CONFIGURATIONS, (7,): CONFIGURATIONS}),
     ],
 )
 def test_seeds_are_cut_into_groups(paper: Project, last: int, per_job: int, expected: dict) -> None:
     jobs = paper.plan("all", *paper_seeds(last, per_job))
     assert Counter(map(tuple, trained(jobs))) == expected
     files = [path for job in jobs if job.rule.startswith("train") for path in job.output]
-    assert len(files) == len(set(files)) == 36 * last * 2
+    assert len(files) == len(set(files)) == CONFIGURATIONS * last * 3
 
 
 def test_a_seed_that_no_group_has_is_trained_alone(paper: Project) -> None:
@@ -98,7 +100,7 @@ def test_a_group_may_take_longer_and_more_memory(paper: Project) -> None:
 def test_a_group_leaves_the_files_of_every_seed(grouped: Project) -> None:
     for seed in (1, 2, 3):
         folder = grouped.root / RUNS / f"seed-{seed}"
-        assert sorted(path.name for path in folder.iterdir()) == ["accuracy.csv", "record.json", "train.log"]
+        assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "train.log"])
         assert json.loads((folder / "record.json").read_text())["seed"] == seed
         assert "seed 3" in (folder / "train.log").read_text()
 
@@ -142,7 +144,7 @@ def test_a_job_on_a_cluster_finds_its_rule_whatever_exists_by_now(grouped: Proje
 
 def test_a_failure_takes_no_result_that_was_there(grouped: Project) -> None:
     before = contents(grouped, range(1, 4))
-    assert len(before) == 6
+    assert len(before) == 3 * len(FILES)
     records = "workflow/src/active_dendrites/records.py"
     with (
         quick_seeds(grouped, 5),

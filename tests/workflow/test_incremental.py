@@ -45,14 +45,14 @@ def made(jobs: list[Job], rule: str) -> set[str]:
 
 def test_everything_is_made(finished: Project) -> None:
     quick = finished.path("results/quick")
-    names = ["report.html"]
+    names = ["report.html", *(f"reproduction.{format}" for format in ("csv", "md", "html"))]
     for experiment in EXPERIMENTS:
         names += [f"tables/{experiment}.csv", f"notebooks/{experiment}.ipynb"]
         names += [f"figures/{experiment}.svg", f"figures/{experiment}.png"]
     for variant in VARIANTS:
         for seed in (1, 2):
             run = f"runs/{variant}/tasks-2/seed-{seed}"
-            names += [f"{run}/accuracy.csv", f"{run}/record.json", f"{run}/train.log"]
+            names += [f"{run}/{name}" for name in ("accuracy.csv", "activity.npy", "record.json", "train.log")]
     assert not [name for name in names if not (quick / name).is_file() or not (quick / name).stat().st_size]
     assert not finished.path("results/paper").exists()
     record = json.loads((quick / "runs/prototype/tasks-2/seed-1/record.json").read_text())
@@ -122,10 +122,36 @@ def test_a_label_rewrites_tables_and_trains_nothing(finished: Project) -> None:
 
 
 def test_a_published_value_rewrites_its_table_and_trains_nothing(finished: Project) -> None:
-    with finished.edited_yaml("config/published.yaml", lambda found: found["quoted"]["si"]["accuracy"].update({2: 50})):
+    def change(published: dict) -> None:
+        published["curves"]["prototype"]["values"][2] = 50.0
+
+    with finished.edited_yaml("config/published.yaml", change):
         jobs = finished.plan("quick")
     assert trained(jobs) == set()
     assert made(jobs, "aggregate") == made(jobs, "draw") == {"comparison"}
+    assert "reproduce" in {job.rule for job in jobs}
+
+
+def test_a_rule_of_verdicts_judges_again_and_trains_nothing(finished: Project) -> None:
+    with finished.edited_yaml("config/published.yaml", lambda published: published["rule"].update({"level": 0.01})):
+        jobs = finished.plan("quick")
+    assert {job.rule for job in jobs} == {"reproduce", "report", "quick"}
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("tables", {"aggregate", "draw", "report", "quick"}),
+        ("reproduction", {"reproduce", "report", "quick"}),
+        ("dense", set()),  # what learns has NUMERICS
+    ],
+)
+def test_code_remakes_what_it_makes(finished: Project, module: str, rules: set[str]) -> None:
+    file = f"workflow/src/active_dendrites/{module}.py"
+    with finished.edited(file, lambda text: text + "\nANSWER = 42\n"):
+        assert {job.rule for job in finished.plan("quick")} == rules
+    with finished.edited(file, lambda text: text + "\n# A comment.\n"):
+        assert finished.plan("quick") == []
 
 
 def test_a_notebook_redraws_its_figure_alone(finished: Project) -> None:

@@ -15,7 +15,8 @@ rule aggregate:
     params:
         runs=RUNS,
         rows=table_rows,
-        seeds=scale_seeds,
+        code=table_code,
+        seeds=table_seeds,
     shell:
         "python workflow/scripts/aggregate.py table --scale {wildcards.scale} --experiment {wildcards.experiment:q}"
-        " --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"
+        " --runs {params.runs:q} {params.seeds:q} --output {output:q} > {log:q} 2>&1"

@@ -1,5 +1,6 @@
 # For the rules: where files are and what each rule is told.
 
+import ast
 import json
 import re
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import PAPER, ConfigError, RunConfig
+from active_dendrites.config import ConfigError, RunConfig
+from active_dendrites.declarations import PAPER
 from active_dendrites.published import declared_rows
 
 ENVIRONMENT = "../../envs/environment.yaml"
@@ -19,41 +21,63 @@ RUN = f"{RUNS}/{{variant}}/tasks-{{num_tasks}}/seed-{{seed}}"
 TABLE = f"{RESULTS}/{{scale}}/tables/{{experiment}}.csv"
 FIGURE = f"{RESULTS}/{{scale}}/figures/{{experiment}}"
 NOTEBOOK = f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.ipynb"
-REPORT = f"{RESULTS}/{{scale}}/report.html"
+REPORT = f"{RESULTS}/{{scale}}/{{page}}.html"
+REPRODUCTION = f"{RESULTS}/{{scale}}/reproduction"
+PAGES = {"paper": "report", "searches": "searches"}  # the report of each part
 
 
 wildcard_constraints:
     scale="|".join(DECLARATIONS.scales),
     variant="|".join(map(re.escape, DECLARATIONS.variants)),
     experiment="|".join(map(re.escape, DECLARATIONS.experiments)),
+    page="|".join(PAGES.values()),
     num_tasks=r"[1-9]\d*",
     seed=r"0|[1-9]\d*",
 
 
-def runs_of(scale: str, variant: str, num_tasks: int) -> list[str]:
-    """The accuracies of a configuration, one file per seed."""
-    return expand(f"{RUN}/accuracy.csv", scale=scale, variant=variant, num_tasks=num_tasks, seed=SEEDS[scale])
+def runs_of(scale: str, variant: str, num_tasks: int, file: str = "accuracy.csv") -> list[str]:
+    """A file of each run of a configuration, one per seed."""
+    return expand(f"{RUN}/{file}", scale=scale, variant=variant, num_tasks=num_tasks, seed=SEEDS[scale][variant])
 
 
 def experiment_runs(wildcards) -> list[str]:
-    """All accuracies that a table is made from."""
+    """What a table is made from, for each run."""
+    activity = DECLARATIONS.experiments[wildcards.experiment].kind == "activity"
+    file = "activity.npy" if activity else "accuracy.csv"
     declared = DECLARATIONS.runs_of(wildcards.scale, wildcards.experiment)
-    return [path for variant, num_tasks in declared for path in runs_of(wildcards.scale, variant, num_tasks)]
+    return [path for variant, num_tasks in declared for path in runs_of(wildcards.scale, variant, num_tasks, file)]
 
 
-def figures(wildcards) -> list[str]:
-    """The figures that a scale's report shows."""
-    return expand(f"{FIGURE}.{{format}}", format=["svg", "png"], **scale_and_experiments(wildcards.scale))
+def part_runs(wildcards) -> list[str]:
+    """The accuracies of all runs of the paper's figures, or at reduced scale of all figures."""
+    part = "paper" if wildcards.scale == PAPER else None
+    return [path for run in declared_runs(wildcards.scale, part) for path in runs_of(wildcards.scale, *run)]
 
 
-def scale_results(scale: str) -> list[str]:
-    """All that is made at a scale."""
-    made = [f"{FIGURE}.svg", f"{FIGURE}.png", NOTEBOOK, TABLE, REPORT]
-    return expand(made, **scale_and_experiments(scale))
+def page_figures(wildcards) -> list[str]:
+    """The figures that a report shows."""
+    (part,) = (part for part, page in PAGES.items() if page == wildcards.page)
+    return expand(f"{FIGURE}.{{format}}", format=["svg", "png"], scale=wildcards.scale, experiment=experiments(part))
 
 
-def scale_and_experiments(scale: str) -> dict[str, Any]:
-    return {"scale": scale, "experiment": list(DECLARATIONS.experiments)}
+def page_reproduction(wildcards) -> list[str]:
+    """The reproduction report, beside the paper's figures."""
+    return expand(f"{REPRODUCTION}.html", scale=wildcards.scale) if wildcards.page == "report" else []
+
+
+def experiment_results(scale: str, experiment: str) -> list[str]:
+    """All that is made of one experiment."""
+    return expand([f"{FIGURE}.svg", f"{FIGURE}.png", NOTEBOOK, TABLE], scale=scale, experiment=experiment)
+
+
+def scale_results(scale: str, part: str) -> list[str]:
+    """All that is made of a part of the experiments at a scale; nothing of a part without experiments."""
+    if not experiments(part):
+        return []
+    made = [path for experiment in experiments(part) for path in experiment_results(scale, experiment)]
+    if part == "paper":
+        made += expand(f"{REPRODUCTION}.{{format}}", scale=scale, format=["csv", "md", "html"])
+    return made + expand(REPORT, scale=scale, page=PAGES[part])
 
 
 # -- what the rules are told -------------------------------------------------------------------------------
@@ -107,7 +131,7 @@ def run_logs(wildcards, output) -> list[str]:
 
 def resolve(wildcards) -> RunConfig:
     """The settings of a configuration, with the first of its seeds."""
-    seed, num_tasks = SEEDS[wildcards.scale][0], int(wildcards.num_tasks)
+    seed, num_tasks = SEEDS[wildcards.scale][wildcards.variant][0], int(wildcards.num_tasks)
     try:
         return DECLARATIONS.resolve(wildcards.scale, wildcards.variant, num_tasks, seed)
     except ConfigError as fault:  # a run that no experiment declares, asked for by its path
@@ -124,8 +148,16 @@ def table_rows(wildcards) -> list[tuple]:
     return [tuple(row) for row in declared_rows(DECLARATIONS, PUBLISHED, wildcards.scale, wildcards.experiment)]
 
 
-def scale_seeds(wildcards) -> list[int]:
-    return SEEDS[wildcards.scale]
+def table_seeds(wildcards) -> list[str]:
+    """The seeds of each variant, as arguments of aggregate.py."""
+    variants = dict.fromkeys(variant for variant, _ in DECLARATIONS.runs_of(wildcards.scale, wildcards.experiment))
+    return [f"--seeds={variant}={','.join(map(str, SEEDS[wildcards.scale][variant]))}" for variant in variants]
+
+
+def experiment_seeds(wildcards) -> list[int]:
+    """The seeds of an experiment's variants."""
+    variants = {variant for variant, _ in DECLARATIONS.runs_of(wildcards.scale, wildcards.experiment)}
+    return sorted({seed for variant in variants for seed in SEEDS[wildcards.scale][variant]})
 
 
 def scale_title(wildcards) -> str:
@@ -137,17 +169,46 @@ def experiment_title(wildcards) -> str:
     return DECLARATIONS.experiments[wildcards.experiment].title
 
 
+def experiment_kind(wildcards) -> str:
+    return DECLARATIONS.experiments[wildcards.experiment].kind
+
+
 def report_config(wildcards, input) -> list[str]:
     """The settings that decide which files a report is about, for the Snakemake that gathers them.
 
     Not compared: where it matters, the figures are drawn again.
     """
-    return [f"results={RESULTS}", f"seeds={SEEDS[PAPER]}"]
+    given = {key: config[key] for key in ("seeds", "search_seeds") if config[key] is not None}
+    return [f"results={RESULTS}", *(f"{key}={seeds}" for key, seeds in given.items())]
 
 
 def drawing_code(wildcards) -> str:
-    """What decides how a figure looks: the notebook's cells and the plotting module, without saved outputs."""
+    """What decides how a figure looks: the notebook's cells and the plotting modules, without saved outputs."""
     notebook = json.loads(Path(f"workflow/notebooks/{wildcards.experiment}.ipynb").read_text(encoding="utf-8"))
     cells = [(cell["cell_type"], cell["source"], cell["metadata"].get("tags")) for cell in notebook["cells"]]
-    plotting = Path(LIBRARY, "active_dendrites", "plotting.py").read_text(encoding="utf-8")
-    return sha256(json.dumps([cells, plotting]).encode()).hexdigest()[:16]
+    return digest(cells, sorted(Path(LIBRARY, "active_dendrites").glob("plotting*.py")))
+
+
+def table_code(wildcards) -> str:
+    """What decides how a table is made from runs."""
+    return digest([], [Path(LIBRARY, f"active_dendrites/{name}.py") for name in ("metrics", "records", "tables")])
+
+
+def judging_code(wildcards) -> str:
+    """What decides how published numbers are judged and the verdicts shown."""
+    library = Path(LIBRARY, "active_dendrites")
+    return digest([], [library / "metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))])
+
+
+def digest(content: Any, modules: list[Path]) -> str:
+    """16 hex digits that differ where content or code does; comments, docstrings and layout do not count."""
+    return sha256(json.dumps([content, [code_of(path) for path in modules]]).encode()).hexdigest()[:16]
+
+
+def code_of(module: Path) -> str:
+    """A module's statements, without comments and docstrings."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)

@@ -29,9 +29,23 @@ rule draw:
     params:
         code=drawing_code,
         title=experiment_title,
-        seeds=scale_seeds,
+        kind=experiment_kind,
+        seeds=experiment_seeds,
     shell:
         # A kernel of the same name in the user's home must not be taken for that of this environment.
         "JUPYTER_PREFER_ENV_PATH=1 python -m papermill {input.notebook:q} {output.notebook:q} --kernel python3"
         " --no-progress-bar -r title {params.title:q} -r table {input.table:q}"
         " -r figure_svg {output.svg:q} -r figure_png {output.png:q} > {log:q} 2>&1"
+
+
+# Every figure is a target by its name, e.g. hidden_activations_per_task, unless a configuration is called so.
+for scale in DECLARATIONS.scales:
+    for experiment in DECLARATIONS.experiments:
+        name = experiment if scale == PAPER else f"{scale}_{experiment}"
+        if name not in TARGETS:
+
+            rule:
+                name:
+                    name
+                input:
+                    experiment_results(scale, experiment),

@@ -1,16 +1,59 @@
-# The report: Snakemake's own, of one scale.
+# The reports: each published number beside ours, and Snakemake's own with the figures of one scale.
+
+
+rule reproduce:
+    """Judge every published number by the runs, after all of the paper's figures have theirs."""
+    input:
+        part_runs,
+        published="config/published.yaml",
+        templates=[f"workflow/report/reproduction.{format}.j2" for format in ("md", "html")],
+    output:
+        csv=f"{REPRODUCTION}.csv",
+        md=f"{REPRODUCTION}.md",
+        html=report(f"{REPRODUCTION}.html", caption="../report/reproduction.rst", category=scale_title),
+    log:
+        f"{RESULTS}/{{scale}}/logs/reproduction.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        runs=RUNS,
+        code=judging_code,
+        prefix=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "python workflow/scripts/reproduction.py --scale {wildcards.scale} --runs {params.runs:q}"
+        " --output {params.prefix:q} 2>&1 | tee {log:q}"
+
+
+rule reproduction:
+    """The same at paper scale from the runs that are there, whichever they are; trains nothing."""
+    input:
+        published="config/published.yaml",
+        templates=[f"workflow/report/reproduction.{format}.j2" for format in ("md", "html")],
+    log:
+        f"{RESULTS}/paper/logs/reproduction.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        runs=expand(RUNS, scale=PAPER),
+        prefix=expand(REPRODUCTION, scale=PAPER),
+    shell:
+        "python workflow/scripts/reproduction.py --scale paper --runs {params.runs:q}"
+        " --output {params.prefix:q} 2>&1 | tee {log:q}"
 
 
 rule report:
     """Gather the figures of a scale, their captions and how they were made, in one HTML file."""
     input:
-        figures=figures,
+        figures=page_figures,
+        reproduction=page_reproduction,
         words=["workflow/report/workflow.rst", "workflow/report/figure.rst"],
         style="workflow/report/report.css",
     output:
         REPORT,
     log:
-        f"{RESULTS}/{{scale}}/report.log",
+        f"{RESULTS}/{{scale}}/logs/{{page}}.log",
     localrule: True
     conda:
         ENVIRONMENT
@@ -19,4 +62,4 @@ rule report:
     shell:
         # This run holds the lock. Only the metadata of finished jobs is read.
         "python -m snakemake --report {output:q} --report-stylesheet {input.style:q} --nolock"
-        " --workflow-profile none --config {params.config:q} -- {input.figures:q} > {log:q} 2>&1"
+        " --workflow-profile none --config {params.config:q} -- {input.figures:q} {input.reproduction:q} > {log:q} 2>&1"

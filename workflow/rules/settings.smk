@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from active_dendrites.config import PAPER, ConfigError, Declarations, PositiveInt, Section, typed, read_yaml
+from active_dendrites.config import ConfigError, PositiveInt, Section, typed, read_yaml
+from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import read_published
 
 CONFIG_FOLDER = Path("config")
@@ -24,6 +25,7 @@ class WorkflowSettings(Section):
     results: Annotated[str, Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     seeds: Any
+    search_seeds: Any
     seeds_per_job: PositiveInt
     mnist: MNISTSettings
 
@@ -39,33 +41,53 @@ def source_of(key: str) -> str:
     return CONFIG_FILE if config.get(key) == read_yaml(Path(CONFIG_FILE)).get(key) else "--config"
 
 
-def read_seeds() -> dict[str, list[int]]:
-    """The seeds of each scale. Snakemake hands over lists from `--config` as text: seeds=[1,2]."""
-    given, source = config["seeds"], source_of("seeds")
-    if isinstance(given, list) and source != CONFIG_FILE:
-        given = [int(seed) if str(seed).isdecimal() else seed for seed in given]
-    return {scale: DECLARATIONS.seeds(scale, given, source) for scale in DECLARATIONS.scales}
+def read_seeds() -> dict[str, dict[str, list[int]]]:
+    """{scale: {variant: seeds}}: those of the scale; of a search, as many as were published if none are given."""
+    given, searched = (given_seeds(key) for key in ("seeds", "search_seeds"))
+    found = {}
+    for scale in DECLARATIONS.scales:
+        common = DECLARATIONS.seeds(scale, given, source_of("seeds"))
+        of_searches = DECLARATIONS.seeds(scale, searched, source_of("search_seeds"), "search_seeds")
+        found[scale] = {}
+        for variant in DECLARATIONS.variants:
+            trials = DECLARATIONS.trials(variant)
+            found[scale][variant] = common if trials is None else of_searches or list(range(1, trials + 1))
+    return found
 
 
-def declared_runs(scale: str) -> list[tuple[str, int]]:
-    """Every (variant, num_tasks) of a scale, once, in the order of the experiments; each with all its seeds."""
-    runs = [run for experiment in DECLARATIONS.experiments for run in DECLARATIONS.runs_of(scale, experiment)]
+def given_seeds(key: str) -> Any:
+    """Snakemake hands over lists from `--config` as text: seeds=[1,2]."""
+    given = config[key]
+    if isinstance(given, list) and source_of(key) != CONFIG_FILE:
+        return [int(seed) if str(seed).isdecimal() else seed for seed in given]
+    return given
+
+
+def declared_runs(scale: str, part: str | None = None) -> list[tuple[str, int]]:
+    """Every (variant, num_tasks) of a scale, or of one part of it, once, in the order of the experiments."""
+    runs = [run for experiment in experiments(part) for run in DECLARATIONS.runs_of(scale, experiment)]
     return list(dict.fromkeys(runs))
 
 
-def name_targets() -> dict[str, tuple[str, str, int]]:
-    """{name: (scale, variant, num_tasks)}: the original configurations, and `quick_...` for those of quick."""
-    targets: dict[str, tuple[str, str, int]] = {}
+def experiments(part: str | None = None) -> list[str]:
+    """The experiments of a part, "paper" or "searches", or all."""
+    return [name for name, declared in DECLARATIONS.experiments.items() if part in (None, declared.part)]
+
+
+def name_targets() -> dict[str, tuple[str, list[tuple[str, int]]]]:
+    """{name: (scale, configurations)}: the original configurations, `quick_...` for those of quick; a sweep is one."""
+    targets: dict[str, tuple[str, list[tuple[str, int]]]] = {}
+    owners: dict[str, tuple[str, int]] = {}
     for scale in DECLARATIONS.scales:
         for variant, num_tasks in declared_runs(scale):
-            name = DECLARATIONS.target(variant, num_tasks)
+            name, owner = DECLARATIONS.target(variant, num_tasks), (DECLARATIONS.sweep_of(variant), num_tasks)
             name = name if scale == PAPER else f"{scale}_{name}"
-            if name in targets:
+            if owners.setdefault(name, owner) != owner:
                 raise ConfigError(
-                    f"config/variants.yaml: {variant}.target: found {name!r}, which {targets[name][1]} has,"
+                    f"config/variants.yaml: {owner[0]}.target: found {name!r}, which {owners[name][0]} has,"
                     " expected a name of its own"
                 )
-            targets[name] = (scale, variant, num_tasks)
+            targets.setdefault(name, (scale, []))[1].append((variant, num_tasks))
     return targets
 
 
@@ -77,7 +99,8 @@ try:
     PUBLISHED = read_published(DECLARATIONS)
     SEEDS = read_seeds()
     TARGETS = name_targets()
-    for scale, variant, num_tasks in TARGETS.values():
-        DECLARATIONS.resolve(scale, variant, num_tasks, SEEDS[scale][0])
+    for scale, configurations in TARGETS.values():
+        for variant, num_tasks in configurations:
+            DECLARATIONS.resolve(scale, variant, num_tasks, SEEDS[scale][variant][0])
 except ConfigError as fault:
     sys.exit(str(fault))

@@ -16,6 +16,7 @@ for training in TRAININGS:
             **rules.prepare_mnist.output,
         output:
             accuracy=expand(f"{RUN}/accuracy.csv", seed=training.seeds, allow_missing=True),
+            activity=expand(f"{RUN}/activity.npy", seed=training.seeds, allow_missing=True),
             record=expand(f"{RUN}/record.json", seed=training.seeds, allow_missing=True),
         log:
             # The first seed's. A job that fails shows its logs, which are the same for all its seeds.
@@ -46,13 +47,13 @@ workflow.ruleorder(*[training.name for training in TRAININGS])
 
 
 # Every original configuration is a target, e.g. prototype_10: trains its seeds and prints mean ± std.
-for target, (scale, variant, num_tasks) in TARGETS.items():
+for target, (scale, configurations) in TARGETS.items():
 
     rule:
         name:
             target
         input:
-            runs_of(scale, variant, num_tasks),
+            [path for configuration in configurations for path in runs_of(scale, *configuration)],
         log:
             f"{RESULTS}/{scale}/logs/{target}.log",
         localrule: True
@@ -60,7 +61,7 @@ for target, (scale, variant, num_tasks) in TARGETS.items():
             ENVIRONMENT
         params:
             name=target,
-            num_tasks=num_tasks,
+            num_tasks=configurations[0][1],
         shell:
             "python workflow/scripts/aggregate.py line --name {params.name:q} --num-tasks {params.num_tasks}"
             " {input:q} 2>&1 | tee {log:q}"

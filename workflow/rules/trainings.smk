@@ -31,28 +31,29 @@ def trainings() -> list[Training]:
 
 
 def grouped_trainings() -> Iterator[Training]:
-    """The seeds of each scale, `seeds_per_job` at a time, where no result exists."""
-    for scale, seeds in seed_groups():
-        # A job on a cluster comes here too, and must find the rule that it was planned with, whatever exists by now.
-        configurations = [
-            rf"{re.escape(variant)}(?=/tasks-{num_tasks}/)"
-            for variant, num_tasks in declared_runs(scale)
-            if not (workflow.is_main_process and has_results(scale, variant, num_tasks, seeds))
-        ]
-        if configurations:
-            name = f"train_{scale}_seeds_{seeds[0]}_to_{seeds[-1]}"
-            yield Training(name, seeds, {"scale": scale, "variant": "|".join(configurations)})
+    """For each scale and group of seeds the configurations that have it, where no result exists."""
+    groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for scale in DECLARATIONS.scales:
+        for variant, num_tasks in declared_runs(scale):
+            for seeds in seed_groups(SEEDS[scale][variant]):
+                # A job on a cluster comes here too, and must find its rule, whatever exists by now.
+                if not (workflow.is_main_process and has_results(scale, variant, num_tasks, seeds)):
+                    pattern = rf"{re.escape(variant)}(?=/tasks-{num_tasks}/)"
+                    groups.setdefault((scale, seeds), []).append(pattern)
+    for (scale, seeds), patterns in groups.items():
+        in_order = seeds == tuple(range(seeds[0], seeds[-1] + 1))
+        name = f"{seeds[0]}_to_{seeds[-1]}" if in_order else "_".join(map(str, seeds))
+        yield Training(f"train_{scale}_seeds_{name}", list(seeds), {"scale": scale, "variant": "|".join(patterns)})
 
 
-def seed_groups() -> Iterator[tuple[str, list[int]]]:
-    """(scale, seeds) of every group; a last seed that is left over has none."""
+def seed_groups(seeds: list[int]) -> list[tuple[int, ...]]:
+    """`seeds_per_job` at a time; a last seed that is left over makes no group."""
     size = config["seeds_per_job"]
-    for scale, seeds in SEEDS.items():
-        groups = [seeds[start : start + size] for start in range(0, len(seeds), size)]
-        yield from ((scale, group) for group in groups if len(group) > 1)
+    groups = [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
+    return [group for group in groups if len(group) > 1]
 
 
-def has_results(scale: str, variant: str, num_tasks: int, seeds: list[int]) -> bool:
+def has_results(scale: str, variant: str, num_tasks: int, seeds: tuple[int, ...]) -> bool:
     """Whether any of these seeds has a result of today's settings."""
     settings_hash = DECLARATIONS.resolve(scale, variant, num_tasks, seeds[0]).settings_hash()
     for folder in expand(RUN, scale=scale, variant=variant, num_tasks=num_tasks, seed=seeds):
@@ -71,12 +72,16 @@ def has_results(scale: str, variant: str, num_tasks: int, seeds: list[int]) -> b
 def training_minutes(num_seeds: int, wildcards, attempt) -> int:
     """A generous limit for the queue of a cluster: at least twice what a step costs, more with each attempt."""
     run, on_cpu = resolve(wildcards), config["device"] == "cpu"
-    steps = run.epochs * run.num_tasks * (60_000 // run.batch_size)
+    steps = run.epochs * run.num_tasks * (run.random_batches or 60_000 // run.batch_size)
     # Milliseconds: so much in any case, so much for a million weights that a step has to pass over.
-    slow = run.network.winner_density is None or run.consolidation.include_segments
+    network, everywhere = run.network, run.consolidation.include_segments
+    slow = network.winner_density is None or everywhere
     overhead, per_million = (30, 25 if slow else 5) if on_cpu else (5, 0.1)
     feedforward, segments = count_weights(run)
-    milliseconds = overhead + per_million * (feedforward + run.consolidation.include_segments * segments) / 1e6
+    if run.context.kind == "inferred_prototype":
+        overhead += 20
+        everywhere = True  # each batch has a context of its own, which all segments answer
+    milliseconds = overhead + per_million * (feedforward + everywhere * segments) / 1e6
     # A CPU takes the seeds in turn; on a GPU eight take at most two and a half times as long as one.
     milliseconds *= num_seeds if on_cpu else 1 + (num_seeds - 1) / 4
     return round(attempt * (15 + 2 * steps * milliseconds / 60_000))
@@ -87,18 +92,21 @@ def training_memory(num_seeds: int, wildcards, attempt) -> int:
     run = resolve(wildcards)
     feedforward, segments = count_weights(run)
     # Gradients, Adam's moments, consolidation and transients; of segments the moments, unless they are two numbers.
-    copies_of_segments = 8 if run.consolidation.include_segments else 1 if run.reset_optimizer else 3
+    fixed = run.context.kind != "inferred_prototype"
+    copies_of_segments = 8 if run.consolidation.include_segments else 1 if run.reset_optimizer and fixed else 3
     each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
     # A GPU has memory of its own: a network is drawn on the host, and leaves.
     return round(attempt * (4000 + (each if config["device"] == "cuda" else num_seeds * each)))
 
 
 def count_weights(run: RunConfig) -> tuple[int, int]:
-    """Feed-forward weights, and those of segments."""
-    network = run.network
-    sizes = [784, *network.hidden_units, network.output_units]
+    """Feed-forward weights, and those of segments; of a task-gated network those of a task's part."""
+    network, context = run.network, run.context
+    part = 1 if network.task_gate_density is None else 1.3 * network.task_gate_density
+    sizes = [784, *(part * units for units in network.hidden_units), network.output_units]
     feedforward = sum(inputs * units for inputs, units in zip(sizes, sizes[1:]))
-    return feedforward, sum(network.hidden_units) * network.segments_per_unit * 784
+    context_size = context.num_pixels if context.kind == "inferred_prototype" else 784
+    return round(feedforward), sum(network.hidden_units) * network.segments_per_unit * context_size
 
 
 def lift_gpu_limit() -> None:
