@@ -131,15 +131,32 @@ def rectify(first, last, y, gates, context_of, x):
 
 
 @compiled
-def pass_rectified(first, last, upstream, x, gate, dx):
-    """Where x is positive, the gradient (B, units) times the gate; zero elsewhere. dx: (T, B, L)."""
+def keep_winners(first, last, y, gates, context_of, k, x):
+    """Gate, then k-winners, for samples first to last; x: (B, units). Ties at the threshold all win."""
+    lanes = y.shape[2]
+    h, left = np.empty(x.shape[1], y.dtype), np.empty(x.shape[1], y.dtype)
+    zero = y.dtype.type(0)
+    for b in range(first, last):
+        gate = gates[context_of[b]]
+        for tile in range(y.shape[0]):
+            offset = tile * lanes
+            for u in range(min(lanes, x.shape[1] - offset)):
+                h[offset + u] = y[tile, b, u] * gate[tile, u]
+        threshold = kth_largest(h, k, left)
+        for u in range(x.shape[1]):
+            x[b, u] = h[u] if h[u] >= threshold else zero
+
+
+@compiled
+def pass_active(first, last, upstream, x, gate, dx):
+    """Where x is not zero, the gradient (B, units) times the gate; zero elsewhere. dx: (T, B, L)."""
     lanes = dx.shape[2]
     zero = dx.dtype.type(0)
     for b in range(first, last):
         for tile in range(dx.shape[0]):
             offset = tile * lanes
             for u in range(min(lanes, x.shape[1] - offset)):
-                dx[tile, b, u] = upstream[b, offset + u] * gate[tile, u] if x[b, offset + u] > zero else zero
+                dx[tile, b, u] = upstream[b, offset + u] * gate[tile, u] if x[b, offset + u] != zero else zero
 
 
 @compiled

@@ -87,15 +87,19 @@ class Listed:
 
 
 class Whole:
-    """The inputs of a layer in one batch where many are not zero, as after a ReLU: a matrix (B, I)."""
+    """The inputs of a layer in one batch where many are not zero, as after a ReLU or with many winners: (B, I)."""
 
     def __init__(self, batch: int, inputs: int, dtype: np.dtype) -> None:
         self.x = torch.zeros(batch, inputs, dtype=as_dtype(dtype.name))
         self.no_lists = np.zeros(inputs + 1, np.int32), np.empty(0, np.int32), np.empty(0, dtype)
 
-    def fill(self, threads: Threads, y: np.ndarray, gates: np.ndarray, context_of: np.ndarray, k: None) -> None:
-        """Take over the rectified responses y of the layer below."""
-        threads.run(kernels.rectify, len(self.x), y, gates, context_of, self.x.numpy())
+    def fill(self, threads: Threads, y: np.ndarray, gates: np.ndarray, context_of: np.ndarray, k: int | None) -> None:
+        """Take over the responses y of the layer below, rectified, or those of the k winners."""
+        x = self.x.numpy()
+        if k is None:
+            threads.run(kernels.rectify, len(x), y, gates, context_of, x)
+        else:
+            threads.run(kernels.keep_winners, len(x), y, gates, context_of, k, x)
 
     def count_active(self) -> np.ndarray:
         """For each input the samples in which it is not zero, (I,)."""
@@ -111,7 +115,7 @@ class Whole:
         upstream = torch.zeros_like(self.x)
         for tile in range(layer.tiles):
             upstream.addmm_(torch.from_numpy(dy[tile]), torch.from_numpy(layer.theta[tile, :-1]).T)
-        threads.run(kernels.pass_rectified, len(upstream), upstream.numpy(), self.x.numpy(), gate, dx)
+        threads.run(kernels.pass_active, len(upstream), upstream.numpy(), self.x.numpy(), gate, dx)
 
     def gradient(self, dy: np.ndarray) -> tuple[np.ndarray, ...]:
         """What `kernels.update` makes the weights' gradient from: the gradient itself, (T, I, L)."""

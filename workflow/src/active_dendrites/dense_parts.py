@@ -1,0 +1,125 @@
+"""What learning by whole tensors is made of: layers, segments and Adam of several networks at once.
+
+Letters: R networks, B batch, I inputs, U units, S segments per unit, C size of the context.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+from active_dendrites.config import RunConfig
+from active_dendrites.layers import MaskedLinear, strongest
+from active_dendrites.networks import Network
+from active_dendrites.products import Products
+
+
+class Layer:
+    """The same layer of R networks: weights (R, U, I), biases (R, U) and masks (R, U, I) or none."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, mask: Tensor | None) -> None:
+        self.weight, self.bias, self.mask = weight, bias, mask
+
+    def respond(self, x: Tensor, products: Products) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs and weights as they enter the product, and the responses: (R, B, I) -> (R, B, U)."""
+        inputs, weight = products.operand(x), products.operand(self.weight)
+        return inputs, weight, products.multiply(inputs, weight.mT).add_(self.bias[:, None])
+
+    def rezero(self) -> None:
+        if self.mask is not None:
+            self.weight.mul_(self.mask)
+
+
+def whole_layer(same: Sequence[MaskedLinear]) -> Layer:
+    """One layer of R networks, whose parameters become views of it."""
+    mask = None if same[0].mask is None else torch.stack([layer.mask for layer in same])
+    return Layer(stacked([layer.weight for layer in same]), stacked([layer.bias for layer in same]), mask)
+
+
+class WholeSegments:
+    """The segments of one layer of R networks as parameters like any others.
+
+    Args:
+        weights: (R, U, S, C).
+
+    Attributes:
+        context: (R, C), the current one of each network.
+    """
+
+    def __init__(self, weights: Tensor) -> None:
+        self.weights, self.parameters = weights, [weights]
+        self.context = weights.new_zeros(len(weights), weights.shape[-1])
+        self.places = torch.arange(weights.shape[2], device=weights.device)
+
+    def begin(self, contexts: Tensor | None) -> None:
+        """Take over the contexts of a new task, (R, C); None where each batch has its own."""
+        if contexts is not None:
+            self.context.copy_(contexts)
+
+    def gates(self) -> Tensor:
+        """(R, 1, U), one for the whole batch."""
+        responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None])  # (R, U * S, 1)
+        self.winner, strength = strongest(responses.view(self.weights.shape[:3]))  # (R, U, 1)
+        return strength.sigmoid().mT
+
+    def learn(self, gradient: Tensor) -> list[Tensor]:
+        """The gradient of `parameters`, given that of each unit's strongest response, (R, U): it is the winner's."""
+        of_segments = gradient[..., None] * (self.places == self.winner)  # (R, U, S)
+        return [of_segments[..., None] * self.context[:, None, None]]
+
+
+def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list:
+    """For each hidden layer its segments, none without dendrites. `lazy`: move only those that can move, on a GPU."""
+    if not networks[0].has_dendrites:
+        return []
+    weights = [stacked([n.hidden[i].segments for n in networks]) for i in range(len(networks[0].hidden))]
+    if not lazy:
+        return [WholeSegments(layer) for layer in weights]
+    from active_dendrites.gpu_segments import LazySegments  # needs Triton, which comes with PyTorch for CUDA alone
+
+    return [LazySegments(run, layer) for layer in weights]
+
+
+class Adam:
+    """PyTorch's fused Adam with state that stays where it is, without weight decay. Source: method 4, 9.2.
+
+    Args:
+        parameters: of R networks, (R, ...).
+    """
+
+    def __init__(self, run: RunConfig, parameters: Sequence[Tensor]) -> None:
+        self.run, self.parameters = run, list(parameters)
+        self.first, self.second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        self.steps = [torch.zeros((), device=p.device) for p in parameters]
+
+    def step(self, gradients: list[Tensor]) -> None:
+        (beta1, beta2), rate, epsilon = self.run.adam_betas, self.run.learning_rate, self.run.adam_epsilon
+        limit = self.run.update_norm_limit
+        before = [p.clone() for p in self.parameters] if limit else []
+        if self.run.adam_bias_correction == "first_step":
+            torch._foreach_zero_(self.steps)
+        state = self.parameters, gradients, self.first, self.second, [], self.steps
+        plain = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
+        adam(*state, fused=True, lr=rate, beta1=beta1, beta2=beta2, eps=epsilon, **plain)
+        for parameter, old in zip(self.parameters, before, strict=False):
+            limit_move(parameter, old, limit)
+
+    def reset(self) -> None:
+        """Clear moments and step count."""
+        torch._foreach_zero_([*self.first, *self.second, *self.steps])
+
+
+def limit_move(parameter: Tensor, old: Tensor, limit: float) -> None:
+    """Shorten the way from `old` to `parameter`, in place, to a Euclidean norm of `limit`, for each network."""
+    moved = (parameter - old).flatten(1)
+    factor = (limit / moved.norm(dim=1, keepdim=True)).clamp(max=1)  # a norm of 0 gives infinity: 1
+    parameter.copy_(old).add_((moved * factor).view_as(parameter))
+
+
+def stacked(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """R parameters as one tensor (R, ...), of which they become views."""
+    whole = torch.stack([parameter.detach() for parameter in parameters])
+    for parameter, own in zip(parameters, whole, strict=True):
+        parameter.data = own
+    return whole
