@@ -66,6 +66,7 @@ def test_report_shows_each_figure_with_its_caption(finished: Project) -> None:
         assert f"{experiment}.svg" in report
         assert f"{experiment}.png" in report
         assert title in report
+    assert report.index("A comparison") < report.index("An ablation")  # as declared
     assert "mean over 2 seeds (1, 2)" in report
     assert "95 % t-interval" in report
     assert "Reduced scale (quick)" in report

@@ -197,6 +197,24 @@ def test_every_original_configuration_and_figure_is_a_target(project: Project, t
     assert [job.wildcards["experiment"] for job in jobs if job.rule == "draw"] == ["hidden_activations_per_task"]
 
 
+def test_the_readme_says_what_each_target_trains() -> None:
+    declarations = Declarations(REPOSITORY / "config")
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    said = {
+        name: int(runs)
+        for names, runs in re.findall(r"^\| (`[^|]+`) \| [^|]+ \| (\d+) \|", text, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    runs = {name: set(declarations.runs_of("paper", name)) for name in declarations.experiments}
+    for target, part in (("all", "paper"), ("searches", "searches")):
+        ours = [name for name, declared in declarations.experiments.items() if declared.part == part]
+        runs[target] = set().union(*(runs[name] for name in ours))
+    seeds = {name: sum(declarations.trials(variant) or 8 for variant, _ in runs[name]) for name in runs}
+    quick = {run for name in declarations.experiments for run in declarations.runs_of("quick", name)}
+    seeds["quick"] = sum(3 if declarations.trials(variant) is None else 1 for variant, _ in quick)
+    assert {name: said.get(name) for name in seeds} == seeds
+
+
 def test_seeds_may_be_given_on_the_command_line(project: Project) -> None:
     runs = trainings(project.plan("three_layer_mlp_10", "--config", "seeds=[3]"), "paper")
     assert runs == Counter([("three_layer_mlp", 10, 3)])

@@ -169,6 +169,11 @@ def experiment_title(wildcards) -> str:
     return DECLARATIONS.experiments[wildcards.experiment].title
 
 
+def experiment_order(wildcards, output) -> int:
+    """Its place in a report. Not compared."""
+    return list(DECLARATIONS.experiments).index(wildcards.experiment)
+
+
 def experiment_kind(wildcards) -> str:
     return DECLARATIONS.experiments[wildcards.experiment].kind
 

@@ -75,7 +75,7 @@ def training_minutes(num_seeds: int, wildcards, attempt) -> int:
     steps = run.epochs * run.num_tasks * (run.random_batches or 60_000 // run.batch_size)
     # Milliseconds: so much in any case, so much for a million weights that a step has to pass over.
     network, everywhere = run.network, run.consolidation.include_segments
-    slow = network.winner_density is None or everywhere
+    slow = network.winner_density is None or network.winner_density > 0.1 or everywhere
     overhead, per_million = (30, 25 if slow else 5) if on_cpu else (5, 0.1)
     feedforward, segments = count_weights(run)
     if run.context.kind == "inferred_prototype":
