@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from active_dendrites import mnist
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
 from active_dendrites.engine import DivergedError, train
+from active_dendrites.locks import only_writer
 from active_dendrites.metrics import continual_metrics
 from active_dendrites.records import write_accuracy, write_activity, write_record
 
@@ -53,7 +55,10 @@ def main() -> None:
         )
     for run, folder in zip(runs, folders, strict=True):
         logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
-    with training_device(arguments.device) as device:
+    with ExitStack() as held:
+        for folder in folders:
+            held.enter_context(only_writer(folder))
+        device = held.enter_context(training_device(arguments.device))
         start = time.perf_counter()
         results = train(runs, mnist.load(arguments.mnist), device)
         wall_seconds = round(time.perf_counter() - start, 2)

@@ -4,7 +4,6 @@ The workflow manager counts GPUs but does not assign them; a cluster does, by CU
 training holds a lock on the GPU it uses, so that both cases end with one training on one GPU.
 """
 
-import fcntl
 import logging
 import os
 import tempfile
@@ -12,9 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import torch
+
+from active_dendrites.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,3 @@ def free_lock(names: list[str], patience: float = 2.0) -> Iterator[int]:
             log.info("all %d GPUs are taken by other trainings; waiting for one", len(names))
             waiting = True
         time.sleep(patience)
-
-
-def locked(file: IO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
