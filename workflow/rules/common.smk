@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import sys
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,8 @@ def run_logs(wildcards, output) -> list[str]:
 
 def resolve(wildcards) -> RunConfig:
     """The settings of a configuration, with the first of its seeds."""
-    seed, num_tasks = SEEDS[wildcards.scale][wildcards.variant][0], int(wildcards.num_tasks)
     try:
-        return DECLARATIONS.resolve(wildcards.scale, wildcards.variant, num_tasks, seed)
+        return settings_of(wildcards.scale, wildcards.variant, int(wildcards.num_tasks))
     except ConfigError as fault:  # a run that no experiment declares, asked for by its path
         sys.exit(str(fault))
 
@@ -210,6 +210,7 @@ def digest(content: Any, modules: list[Path]) -> str:
     return sha256(json.dumps([content, [code_of(path) for path in modules]]).encode()).hexdigest()[:16]
 
 
+@cache
 def code_of(module: Path) -> str:
     """A module's statements, without comments and docstrings."""
     tree = ast.parse(module.read_text(encoding="utf-8"))

@@ -1,12 +1,13 @@
 # What is to be made: config.yaml and all that the settings beside it declare, checked before anything runs.
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from active_dendrites.config import ConfigError, PositiveInt, Section, typed, read_yaml
+from active_dendrites.config import ConfigError, PositiveInt, RunConfig, Section, typed, read_yaml
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import read_published
 
@@ -91,6 +92,12 @@ def name_targets() -> dict[str, tuple[str, list[tuple[str, int]]]]:
     return targets
 
 
+@cache
+def settings_of(scale: str, variant: str, num_tasks: int) -> RunConfig:
+    """The settings of a configuration, with the first of its seeds; planning asks for them several times a run."""
+    return DECLARATIONS.resolve(scale, variant, num_tasks, SEEDS[scale][variant][0])
+
+
 # A user's mistake is one line: sys.exit adds no location and no traceback, as a WorkflowError would.
 try:
     read_yaml(Path(CONFIG_FILE))  # refuses a key written twice, which Snakemake does not
@@ -101,6 +108,6 @@ try:
     TARGETS = name_targets()
     for scale, configurations in TARGETS.values():
         for variant, num_tasks in configurations:
-            DECLARATIONS.resolve(scale, variant, num_tasks, SEEDS[scale][variant][0])
+            settings_of(scale, variant, num_tasks)
 except ConfigError as fault:
     sys.exit(str(fault))

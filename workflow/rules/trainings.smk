@@ -55,7 +55,7 @@ def seed_groups(seeds: list[int]) -> list[tuple[int, ...]]:
 
 def has_results(scale: str, variant: str, num_tasks: int, seeds: tuple[int, ...]) -> bool:
     """Whether any of these seeds has a result of today's settings."""
-    settings_hash = DECLARATIONS.resolve(scale, variant, num_tasks, seeds[0]).settings_hash()
+    settings_hash = settings_of(scale, variant, num_tasks).settings_hash()
     for folder in expand(RUN, scale=scale, variant=variant, num_tasks=num_tasks, seed=seeds):
         try:
             record = json.loads(Path(folder, "record.json").read_text(encoding="utf-8"))

@@ -160,6 +160,9 @@ def run_keys() -> Iterator[tuple[str, str]]:
             yield "", name
 
 
+SECTIONS = frozenset(section for section, _ in run_keys() if section)
+
+
 def check_known(settings: Settings, known: Iterable[str]) -> None:
     for key, setting in settings.items():
         if key not in known:
@@ -168,11 +171,10 @@ def check_known(settings: Settings, known: Iterable[str]) -> None:
 
 def flatten(tree: Mapping, file: str, where: str = "") -> Settings:
     """Nested settings as {dotted key: Setting}; a section is recognised by its name. Raises: ConfigError."""
-    sections = {section for section, _ in run_keys()}
     flat: Settings = {}
     for name, value in tree.items():
         place = f"{where}.{name}" if where else str(name)
-        if name not in sections:
+        if name not in SECTIONS:
             flat[str(name)] = Setting(value, file, place)
         elif isinstance(value, Mapping):
             flat |= {f"{name}.{key}": Setting(inner, file, f"{place}.{key}") for key, inner in value.items()}

@@ -97,18 +97,24 @@ def count_from(x, threshold):
 
 
 @compiled
+def gate_units(y, b, gate, h):
+    """The responses of sample b, y (T, B, L), times their gates, (T, L), unit by unit: h, (units,)."""
+    lanes = y.shape[2]
+    for tile in range(y.shape[0]):
+        offset = tile * lanes
+        for u in range(min(lanes, h.size - offset)):
+            h[offset + u] = y[tile, b, u] * gate[tile, u]
+
+
+@compiled
 def select_winners(first, last, y, gates, context_of, units, k, count, index, value):
     """Gate, then list each sample's winners, for samples first to last: count (B,), index and value (B, units).
 
     gates: (contexts, T, L); context_of: the context of each sample. Ties at the threshold all win.
     """
-    lanes = y.shape[2]
     h, left = np.empty(units, y.dtype), np.empty(units, y.dtype)
     for b in range(first, last):
-        gate = gates[context_of[b]]
-        for tile in range(y.shape[0]):
-            for u in range(tile * lanes, min(units, (tile + 1) * lanes)):
-                h[u] = y[tile, b, u - tile * lanes] * gate[tile, u - tile * lanes]
+        gate_units(y, b, gates[context_of[b]], h)
         threshold = kth_largest(h, k, left)
         n = 0
         for u in range(units):
@@ -120,28 +126,20 @@ def select_winners(first, last, y, gates, context_of, units, k, count, index, va
 @compiled
 def rectify(first, last, y, gates, context_of, x):
     """Gate, then ReLU, for samples first to last; x: (B, units)."""
-    lanes = y.shape[2]
     zero = y.dtype.type(0)
     for b in range(first, last):
-        gate = gates[context_of[b]]
-        for tile in range(y.shape[0]):
-            offset = tile * lanes
-            for u in range(min(lanes, x.shape[1] - offset)):
-                x[b, offset + u] = max(y[tile, b, u] * gate[tile, u], zero)
+        gate_units(y, b, gates[context_of[b]], x[b])
+        for u in range(x.shape[1]):
+            x[b, u] = max(x[b, u], zero)
 
 
 @compiled
 def keep_winners(first, last, y, gates, context_of, k, x):
     """Gate, then k-winners, for samples first to last; x: (B, units). Ties at the threshold all win."""
-    lanes = y.shape[2]
     h, left = np.empty(x.shape[1], y.dtype), np.empty(x.shape[1], y.dtype)
     zero = y.dtype.type(0)
     for b in range(first, last):
-        gate = gates[context_of[b]]
-        for tile in range(y.shape[0]):
-            offset = tile * lanes
-            for u in range(min(lanes, x.shape[1] - offset)):
-                h[offset + u] = y[tile, b, u] * gate[tile, u]
+        gate_units(y, b, gates[context_of[b]], h)
         threshold = kth_largest(h, k, left)
         for u in range(x.shape[1]):
             x[b, u] = h[u] if h[u] >= threshold else zero

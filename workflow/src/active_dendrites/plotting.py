@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from active_dendrites.declarations import PAPER
 
@@ -292,6 +293,17 @@ def save_figure(figure: Figure, svg: str | Path, png: str | Path) -> None:
         for path, metadata in ((Path(svg), words | {"Date": None}), (Path(png), words)):
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, metadata=metadata)
+
+
+def log_ticks(axes: Axes, values: Iterable[float], room: float) -> None:
+    """A log axis with ticks at the values that are there, and `room` of their span at each side."""
+    known = sorted(set(values))
+    margin = (known[-1] / known[0]) ** room if len(known) > 1 else 2
+    axes.set_xscale("log")
+    axes.set_xlim(known[0] / margin, known[-1] * margin)
+    axes.xaxis.set_major_locator(FixedLocator(known))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def label_figure(figure: Figure, title: str, note: str, reduced: bool) -> None:

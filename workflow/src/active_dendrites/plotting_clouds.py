@@ -32,11 +32,10 @@ def draw_clouds(table: pd.DataFrame, title: str) -> Figure:
     counts = sorted(runs["num_tasks"].unique())
     with plotting.small_settings():
         figure = plotting.new_figure((max(4.2 * len(names), 6.5), 3.1 * len(counts) + 1.4))
-        for line, num_tasks in zip(figure.subplots(len(counts), len(names), squeeze=False), counts, strict=True):
-            for axes, name in zip(line, names, strict=True):
-                of_search = plotting_searches.with_value(runs[runs["search"] == name], SWEEPS[name])
-                places = plotting_searches.ordinal(of_search[SWEEPS[name].column])
-                draw_panel(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], places, reduced)
+        for axes, name, num_tasks in plotting_searches.panels(figure, names, counts):
+            of_search = plotting_searches.with_value(runs[runs["search"] == name], SWEEPS[name])
+            places = plotting_searches.ordinal(of_search[SWEEPS[name].column])
+            draw_panel(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], places, reduced)
         if runs["published"].notna().any():
             handle = plotting.published_handle(reduced, marker="D", markersize=6, color=INK)
             figure.legend(handles=[handle], loc="outside upper right", frameon=False)

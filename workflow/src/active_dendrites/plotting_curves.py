@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from active_dendrites import plotting
 from active_dendrites.plotting import MARKER, NOTE, RING, Range, style_of
@@ -199,13 +199,7 @@ def within(shown: pd.DataFrame, bounds: Range) -> pd.DataFrame:
 
 def scale_tasks(axes: Axes, shown: pd.DataFrame) -> None:
     """Ticks at the numbers of tasks that are there."""
-    counts = sorted(shown["num_tasks"].unique())
-    margin = (counts[-1] / counts[0]) ** 0.1 if len(counts) > 1 else 2
-    axes.set_xscale("log")
-    axes.set_xlim(counts[0] / margin, counts[-1] * margin)
-    axes.xaxis.set_major_locator(FixedLocator(counts))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:.0f}")
+    plotting.log_ticks(axes, shown["num_tasks"], room=0.1)
     axes.set_xlabel("Number of tasks (log scale)")
     sns.despine(ax=axes)
 

@@ -4,7 +4,7 @@
 tasks learned.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -13,7 +13,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from active_dendrites import plotting
 from active_dendrites.metrics import summarise
@@ -168,15 +169,10 @@ def number_ticks(axes: Axes, places: dict[float, int], at_least: int = 1) -> Non
     axes.set_xlim(middle - half, middle + half)
 
 
-def log_ticks(axes: Axes, values: Iterable[float]) -> None:
-    """A log axis with ticks at the values that are there."""
-    known = sorted(set(values))
-    margin = (known[-1] / known[0]) ** 0.08 if len(known) > 1 else 2
-    axes.set_xscale("log")
-    axes.set_xlim(known[0] / margin, known[-1] * margin)
-    axes.xaxis.set_major_locator(FixedLocator(known))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
+def panels(figure: Figure, names: Sequence[str], counts: Sequence[int]) -> Iterator[tuple[Axes, str, int]]:
+    """A panel for each search (across) and number of tasks (down)."""
+    for line, num_tasks in zip(figure.subplots(len(counts), len(names), squeeze=False), counts, strict=True):
+        yield from ((axes, name, num_tasks) for axes, name in zip(line, names, strict=True))
 
 
 def accuracy_axes(panels: Iterable[Axes], shared: bool = False, margins: bool = True) -> None:

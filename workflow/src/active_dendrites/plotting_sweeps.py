@@ -41,11 +41,10 @@ def draw_search_curves(table: pd.DataFrame, title: str) -> Figure:
     counts = sorted(shown["num_tasks"].unique())
     with plotting.small_settings():
         figure = plotting.new_figure((max(4.0 * len(names), 6.0), 3.0 * len(counts) + 1.3))
-        for line, num_tasks in zip(figure.subplots(len(counts), len(names), squeeze=False), counts, strict=True):
-            for axes, name in zip(line, names, strict=True):
-                of_search = shown[shown["search"] == name]
-                colours = searches.sequential(of_search[SWEEPS[name].column])
-                draw_over_tasks(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], colours)
+        for axes, name, num_tasks in searches.panels(figure, names, counts):
+            of_search = shown[shown["search"] == name]
+            colours = searches.sequential(of_search[SWEEPS[name].column])
+            draw_over_tasks(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], colours)
         seeds = shown.groupby(["variant", "num_tasks"])["seed"].nunique()
         note = f"Mean accuracy over the tasks learned so far; {searches.counted(seeds)}. Dots: where it was measured."
         plotting.label_figure(figure, title, note, plotting.is_reduced(table))
@@ -121,7 +120,7 @@ def draw_search_line(
     if searched is DENSITY:
         axes.set(xlim=(-0.04, 1.04), xlabel=searched.axis)
     else:
-        searches.log_ticks(axes, [*rows["x"], *more])
+        plotting.log_ticks(axes, [*rows["x"], *more], room=0.08)
         axes.set_xlabel(f"{searched.axis} (log scale)")
     fixed = {count: searches.fixed(same, searched) for count, same in runs.groupby("num_tasks")}
     differ = [f"{count} tasks: {words}" for count, words in fixed.items()] if len(set(fixed.values())) > 1 else []
@@ -185,7 +184,7 @@ def draw_si_search(table: pd.DataFrame, title: str) -> Figure:
                 look = {"markersize": STAR} if name == ALONE else {}
                 searches.draw_spread(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", reduced)
                 plotting.draw_ours(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", **look)
-            searches.log_ticks(axes, same[SEGMENTS.column])
+            plotting.log_ticks(axes, same[SEGMENTS.column], room=0.08)
             axes.set(xlabel=f"{SEGMENTS.axis}{' (log scale)' if same[SEGMENTS.column].nunique() > 1 else ''}")
             axes.set_title(f"{num_tasks} tasks", loc="left")
         searches.accuracy_axes(panels, shared=True)
