@@ -125,9 +125,16 @@ def run_places(wildcards, input, output) -> list[str]:
     ]
 
 
+def run_limit(wildcards, resources) -> str:
+    """The time limit of a job on a cluster, for the training to end in time; elsewhere nothing ends it. Not compared."""
+    return f"--limit-minutes {resources.runtime}" if workflow.remote_exec else ""
+
+
 def run_logs(wildcards, output) -> list[str]:
-    """A log for each seed. Not compared."""
-    return [str(Path(path).with_name("train.log")) for path in output.accuracy]
+    """A log for each seed, in which a training that goes on writes on. Not compared."""
+    folders = [Path(path).parent for path in output.accuracy]
+    goes_on = any(Path(folder, "checkpoint").exists() for folder in folders)
+    return [*(["--append"] if goes_on else []), *(str(folder / "train.log") for folder in folders)]
 
 
 def resolve(wildcards) -> RunConfig:

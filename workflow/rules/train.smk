@@ -35,11 +35,16 @@ for training in TRAININGS:
             numerics=NUMERICS,
             settings_hash=run_hash,
             places=run_places,
+            limit=run_limit,
             logs=run_logs,
         shell:
-            "python workflow/scripts/train.py --scale {wildcards.scale} --variant {wildcards.variant:q}"
+            # A signal to all processes of a job is meant for the training, which is saved: the shell waits for it,
+            # and its messages are written to the end.
+            "trap : TERM USR1 INT;"
+            " python workflow/scripts/train.py --scale {wildcards.scale} --variant {wildcards.variant:q}"
             " --num-tasks {wildcards.num_tasks} --settings-hash {params.settings_hash} --threads {threads}"
-            " {params.places:q} 2>&1 | tee -i {params.logs:q} > /dev/null"
+            " {params.limit} {params.places:q} 2>&1"
+            " | (trap '' TERM USR1 INT; exec tee {params.logs:q} > /dev/null)"
 
 
 # A seed that belongs to a group is trained with it. The statement `ruleorder` takes no computed names.

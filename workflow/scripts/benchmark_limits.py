@@ -88,7 +88,9 @@ def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, floa
     order = generator(1, "batch order")
     for task in range(100):
         learner.begin_task(task)
-        learner.learn_epoch(task, order)
+        learner.begin_epoch(task, order)
+        while not learner.epoch_done:
+            learner.learn_step()
         learner.end_task()
     start = time.perf_counter()
     learner.evaluate(range(100))

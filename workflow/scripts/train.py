@@ -1,9 +1,11 @@
-"""Learn one sequence of tasks with one variant; write the accuracies and the record of each seed."""
+"""Learn one sequence of tasks with one variant; write the accuracies and the record of each seed.
+
+Interrupted, it is saved, ends with exit status 75 and goes on when it is started again.
+"""
 
 import argparse
 import logging
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from active_dendrites import mnist
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
 from active_dendrites.engine import DivergedError, train
+from active_dendrites.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
 from active_dendrites.locks import only_writer
 from active_dendrites.metrics import continual_metrics
 from active_dendrites.records import write_accuracy, write_activity, write_record
@@ -31,6 +34,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--run-folder", type=Path, nargs="+", help=folder_help)
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
+    save_help = f"between checkpoints within a task (default {SAVE_MINUTES:g}); there is one after each task"
+    parser.add_argument("--save-minutes", type=float, default=SAVE_MINUTES, help=save_help)
+    limit_help = "after so many it will be killed: it is saved and ends in time (default: no limit)"
+    parser.add_argument("--limit-minutes", type=float, help=limit_help)
     parser.add_argument("--settings-hash", help="refuse to run if the settings are not those of this hash")
     return parser.parse_args()
 
@@ -55,14 +62,14 @@ def main() -> None:
         )
     for run, folder in zip(runs, folders, strict=True):
         logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
+    keeper = Keeper(runs, folders, arguments.save_minutes, arguments.limit_minutes)
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
+        held.enter_context(keeper.listening())
         device = held.enter_context(training_device(arguments.device))
-        start = time.perf_counter()
-        results = train(runs, mnist.load(arguments.mnist), device)
-        wall_seconds = round(time.perf_counter() - start, 2)
-        for run, folder, result in zip(runs, folders, results, strict=True):
+        results = train(runs, mnist.load(arguments.mnist), device, keeper)
+        for run, folder, result, attempts in zip(runs, folders, results, keeper.attempts, strict=True):
             write_accuracy(folder / "accuracy.csv", result.accuracy)
             write_activity(folder / "activity.npy", result.activity)
             write_record(
@@ -71,12 +78,18 @@ def main() -> None:
                 clusters=result.clusters,
                 side_by_side=seeds,
                 steps=result.steps,
-                wall_seconds=wall_seconds,
+                wall_seconds=round(keeper.seconds, 2),
+                checkpoint_seconds=round(keeper.saving_seconds, 2),
+                attempts=attempts,
             )
+        keeper.finish()
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, DivergedError) as fault:
+    except InterruptedTraining as reason:
+        logging.info("%s", reason)
+        sys.exit(EXIT_CODE)
+    except (ValueError, OSError, DivergedError) as fault:
         sys.exit(f"train: {fault}")

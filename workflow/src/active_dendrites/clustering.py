@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import fdtri
 from torch import Tensor
 
+from active_dendrites.learner import State
+
 Rows = Tensor | NDArray
 
 # Eigenvalues of Sp below this fraction of the largest count as zero. Source: method 3.3.
@@ -107,6 +109,26 @@ class OnlineClusters:
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    def snapshot(self) -> State:
+        """All of it, as it is now."""
+        return {
+            "means": self.means,
+            "counts": list(self.counts),
+            "exemplars": list(self.exemplars),
+            "centres": self._centres.clone(),
+            "directions": self._directions.clone(),
+            "spreads": self._spreads.clone(),
+            "draws": self.draws.get_state(),
+        }
+
+    def restore(self, snapshot: State) -> None:
+        """Take over a snapshot."""
+        self.means = snapshot["means"]
+        self.counts, self.exemplars = list(snapshot["counts"]), list(snapshot["exemplars"])
+        self._centres, self._directions = snapshot["centres"], snapshot["directions"]
+        self._spreads = snapshot["spreads"]
+        self.draws.set_state(snapshot["draws"])
 
     def assign(self, batch: Rows) -> int:
         """Give the batch, (B, m), to the first cluster that accepts it, or else to a new one; returns which.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from active_dendrites.clustering import OnlineClusters
 from active_dendrites.config import RunConfig
+from active_dendrites.learner import State, copied
 from active_dendrites.randomness import generator
 from active_dendrites.tasks import PermutedTasks
 
@@ -34,6 +35,22 @@ class NoContexts:
     def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         """A context for each batch, (batches, C), where they are not fixed; depends on the images alone."""
         raise AssertionError("these contexts are fixed")
+
+    def snapshot(self) -> State:
+        """All that the contexts to come depend on, as it is now; the calls below may be made later."""
+        return {"prototypes": copied(self.prototypes)}
+
+    def state(self, snapshot: State) -> State:
+        """What of a snapshot is always saved; see `Learner`."""
+        return snapshot
+
+    def changes(self, snapshot: State, everything: bool) -> State:
+        """What of a snapshot is large and has changed since this was called last."""
+        return {}
+
+    def restore(self, state: State, changes: Sequence[State]) -> None:
+        """Take over a state and all changes."""
+        self.prototypes = state["prototypes"].to(self.prototypes.device)
 
     @property
     def templates(self) -> Tensor | None:
@@ -80,6 +97,7 @@ class InferredPrototypes(NoContexts):
         self.clusters = OnlineClusters(
             self.size, exemplars=settings.exemplars, acceptance=settings.acceptance, draws=draws
         )
+        self.saved: list[Tensor] = []  # the exemplars when `changes` was called last
 
     def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         contexts = []
@@ -88,6 +106,27 @@ class InferredPrototypes(NoContexts):
             contexts.append(self._rounded(self.clusters.means[cluster]))  # already moved by this batch
         self.prototypes = self._rounded(self.clusters.means)
         return torch.stack(contexts)
+
+    def snapshot(self) -> State:
+        return super().snapshot() | {"clusters": self.clusters.snapshot()}
+
+    def state(self, snapshot: State) -> State:
+        small = {name: value for name, value in snapshot["clusters"].items() if name != "exemplars"}
+        return snapshot | {"clusters": small}
+
+    def changes(self, snapshot: State, everything: bool) -> State:
+        """The exemplars of clusters that were given a batch: those of 100 clusters have 120 MB."""
+        before, self.saved = self.saved, snapshot["clusters"]["exemplars"]
+        known = set() if everything else {id(kept) for kept in before}  # which are never changed in place
+        return {index: kept for index, kept in enumerate(self.saved) if id(kept) not in known}
+
+    def restore(self, state: State, changes: Sequence[State]) -> None:
+        self.prototypes = self._rounded(state["prototypes"])
+        exemplars: State = {}
+        for change in changes:
+            exemplars |= change
+        self.saved = [exemplars[index] for index in range(len(state["clusters"]["counts"]))]
+        self.clusters.restore(state["clusters"] | {"exemplars": self.saved})
 
     def _rounded(self, means: Tensor) -> Tensor:
         return means.to(self.tasks.train_bytes.device, self.tasks.dtype)

@@ -20,6 +20,7 @@ from active_dendrites.dense_parts import Adam, Layer, make_segments, whole_layer
 from active_dendrites.dropout import Dropout
 from active_dendrites.graphs import Replayed
 from active_dendrites.layers import losers
+from active_dendrites.learner import Learner, State, copied
 from active_dendrites.networks import make_network
 from active_dendrites.products import Products
 from active_dendrites.subnetworks import Subnetworks
@@ -38,7 +39,7 @@ class Tested(NamedTuple):
     activity: np.ndarray
 
 
-class DenseLearner:
+class DenseLearner(Learner):
     """Learns and tests R networks by whole tensors.
 
     Args:
@@ -129,14 +130,12 @@ class DenseLearner:
             if self.consolidation:
                 self.whole_importance[index][place] = self.consolidation.importance[index]
 
-    def learn_epoch(self, task: int, orders: Sequence[torch.Generator]) -> list[float]:
-        """One pass over the task, in an order of its own for each seed; returns their mean losses.
-
-        Nothing waits for the device before the end: the orders go there at once, and the losses stay there.
-        """
+    def begin_epoch(self, task: int, orders: Sequence[torch.Generator]) -> None:
+        """Start a pass over the task. Nothing waits for the device: the orders go there at once."""
         if task != self.shown:  # not at each epoch: it takes as long as some steps
             self.tasks.write_images(task, self.images)
             self.shown = task
+        self.contexts_before = [contexts.snapshot() for contexts in self.contexts]
         for seed, order in enumerate(orders):
             batches = self.batches.draw(order)
             if not self.fixed_contexts:
@@ -145,11 +144,32 @@ class DenseLearner:
                 self.share[step, : len(rows)] = 1 / len(rows)
             rows = torch.cat(batches)
             self.orders[seed].view(-1)[: len(rows)] = rows.to(self.orders.device)
-        self.done.zero_()
+        self._count(0)
         self.loss.zero_()
-        for _ in range(self.batches.steps):
-            self.step()
-        return (self.loss / self.batches.steps).tolist()
+
+    def _count(self, steps: int) -> None:
+        """So many steps of the epoch are taken; known here too, where nobody waits for the device."""
+        self.taken = steps
+        self.done.fill_(steps)
+
+    @property
+    def steps_taken(self) -> int:
+        return self.taken
+
+    @property
+    def epoch_done(self) -> bool:
+        return self.taken == self.batches.steps
+
+    @property
+    def changeable_bytes(self) -> int:
+        return sum(segments.changeable_bytes for segments in self.segments)
+
+    def learn_step(self) -> None:
+        self.step()
+        self.taken += 1
+
+    def losses(self) -> list[float]:
+        return (self.loss / self.taken).tolist()
 
     def _step(self) -> None:
         """The next step of the epoch, for all seeds."""
@@ -230,6 +250,92 @@ class DenseLearner:
             self.consolidation.after_task()
         if self.subnetworks:
             self._leave()
+
+    def state(self, task: int | None) -> list[State]:
+        moments = self._needs_moments(task)
+        tensors, numbers = self._tensors(task), self._numbers()
+        snapshots = self._contexts(task)
+        return [
+            {
+                "tensors": {name: [copied(tensor[seed]) for tensor in tensors[name]] for name in tensors},
+                "segments": [segments.state(seed, moments) for segments in self.segments],
+                "dropout": [draws.get_state() for draws in self.dropout.generators[seed : seed + 1]],
+                "contexts": contexts.state(snapshots[seed]),
+                **numbers,
+                "done": 0 if task is None else self.taken,
+            }
+            for seed, contexts in enumerate(self.contexts)
+        ]
+
+    def changes(self, task: int | None, everything: bool) -> list[State]:
+        moments = self._needs_moments(task)
+        segments = [segments.changes(moments, everything) for segments in self.segments]
+        snapshots = self._contexts(task)
+        return [
+            {
+                "segments": [of_seeds[seed] for of_seeds in segments],
+                "contexts": contexts.changes(snapshots[seed], everything),
+            }
+            for seed, contexts in enumerate(self.contexts)
+        ]
+
+    def _needs_moments(self, task: int | None) -> bool:
+        """Whether Adam's moments are not about to be reset."""
+        return task is not None or not self.run.reset_optimizer
+
+    def _contexts(self, task: int | None) -> list[State]:
+        """As they have to be restored."""
+        return [contexts.snapshot() for contexts in self.contexts] if task is None else self.contexts_before
+
+    def _tensors(self, task: int | None) -> dict[str, list[Tensor]]:
+        """What a state holds of the tensors with an axis of seeds; between tasks a subnetwork is in the whole."""
+        if self.subnetworks and task is None:
+            return {"whole": self.whole, "whole_importance": self.whole_importance}
+        kept = {"loss": [self.loss], "parameters": self.adam.parameters}
+        if self.subnetworks:
+            kept |= {"whole": self.whole, "whole_importance": self.whole_importance}
+        if self._needs_moments(task):
+            kept |= {"first": self.adam.first, "second": self.adam.second}
+        if self.consolidation:
+            names = "path", "importance", "anchor", "previous"
+            kept |= {name: getattr(self.consolidation, name) for name in names}
+        return kept
+
+    def _numbers(self) -> State:
+        """What a state holds besides, the same for all seeds."""
+        if not self.consolidation:
+            return {"adam_steps": self.adam.steps[0].item()}
+        strength, learned = self.consolidation.strength.item(), self.consolidation.tasks_learned
+        return {"adam_steps": self.adam.steps[0].item(), "strength": strength, "tasks_learned": learned}
+
+    @torch.no_grad()
+    def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
+        if self.subnetworks and task is not None:
+            self._enter(task)
+        tensors = self._tensors(task)
+        for seed, state in enumerate(states):
+            for name, saved in state["tensors"].items():
+                for tensor, value in zip(tensors[name], saved, strict=True):
+                    tensor[seed].copy_(value)
+            for draws, saved in zip(self.dropout.generators[seed : seed + 1], state["dropout"], strict=True):
+                draws.set_state(saved)
+            self.contexts[seed].restore(state["contexts"], [change["contexts"] for change in changes[seed]])
+        for index, segments in enumerate(self.segments):
+            of_layer = [[change["segments"][index] for change in of_seed] for of_seed in changes]
+            segments.restore([state["segments"][index] for state in states], of_layer)
+        torch._foreach_zero_(self.adam.steps)
+        torch._foreach_add_(self.adam.steps, states[0]["adam_steps"])
+        if self.consolidation:
+            self.consolidation.strength.fill_(states[0]["strength"])
+            self.consolidation.tasks_learned = states[0]["tasks_learned"]
+
+    def go_to(self, states: Sequence[State]) -> None:
+        places = {state["done"] for state in states}
+        if len(places) > 1:
+            raise ValueError(f"seeds side by side: found steps {sorted(places)} of an epoch, expected one for all")
+        self._count(states[0]["done"])
+        for seed, state in enumerate(states):
+            self.loss[seed] = state["tensors"]["loss"][0]
 
     @torch.no_grad()
     def evaluate(self, which: Iterable[int]) -> Tested:

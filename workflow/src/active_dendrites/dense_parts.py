@@ -11,6 +11,7 @@ from torch.optim.adam import adam
 
 from active_dendrites.config import RunConfig
 from active_dendrites.layers import MaskedLinear, strongest
+from active_dendrites.learner import State, copied
 from active_dendrites.networks import Network
 from active_dendrites.products import Products
 
@@ -51,6 +52,7 @@ class WholeSegments:
         self.weights, self.parameters = weights, [weights]
         self.context = weights.new_zeros(len(weights), weights.shape[-1])
         self.places = torch.arange(weights.shape[2], device=weights.device)
+        self.changeable_bytes = 0  # weights are among the learner's parameters, and all move at each step
 
     def begin(self, contexts: Tensor | None) -> None:
         """Take over the contexts of a new task, (R, C); None where each batch has its own."""
@@ -67,6 +69,18 @@ class WholeSegments:
         """The gradient of `parameters`, given that of each unit's strongest response, (R, U): it is the winner's."""
         of_segments = gradient[..., None] * (self.places == self.winner)  # (R, U, S)
         return [of_segments[..., None] * self.context[:, None, None]]
+
+    def state(self, seed: int, moments: bool) -> State:
+        """See `Learner.state`."""
+        return {"context": copied(self.context[seed])}
+
+    def changes(self, moments: bool, everything: bool) -> list[State]:
+        """See `Learner.changes`."""
+        return [{}] * len(self.weights)
+
+    def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
+        """Take over the state of each seed."""
+        self.context.copy_(torch.stack([state["context"] for state in states]))
 
 
 def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list:

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 from active_dendrites.config import RunConfig
+from active_dendrites.course import Course
 from active_dendrites.dense import DenseLearner, Tested
+from active_dendrites.interruptions import Keeper
+from active_dendrites.learner import Learner, State
 from active_dendrites.mnist import MNIST
 from active_dendrites.networks import Network, as_dtype
-from active_dendrites.randomness import generator
 from active_dendrites.sparse import SparseLearner
 from active_dendrites.tasks import PermutedTasks
 
@@ -48,15 +50,17 @@ class Result:
     clusters: int | None
 
 
-def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device) -> list[Result]:
+def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device, keeper: Keeper | None = None) -> list[Result]:
     """Learn one sequence of tasks with several seeds side by side. Source: method 3.1 and 4 to 6.
 
     Every seed has generators of its own, so that its result does not depend on its company, but for rounding.
 
     Args:
         runs: equal but for the seed.
+        keeper: saves the training, goes on from what it saved before, and ends it when it has to.
     Returns: a result for each run, in their order.
-    Raises: DivergedError if a loss stops being a number; ValueError if runs differ, or data and settings do not fit.
+    Raises: DivergedError if a loss stops being a number; ValueError if runs differ, or data and settings do not fit;
+        what the keeper raises.
     """
     check_company(runs)
     run = runs[0]
@@ -65,23 +69,29 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device) -> list
         torch.cuda.set_device(device)  # streams, recordings and Triton's kernels are those of the current device
     dtype = as_dtype(run.numerics.precision)
     learner = make_learner(runs, PermutedTasks(mnist, run.data, run.num_tasks, device, dtype))
-    orders = [generator(each.seed, "batch order") for each in runs]
-    accuracy = np.full((len(runs), run.num_tasks, run.num_tasks), np.nan)
-    progress = Progress(runs, learner.batches.steps)
-    after_tasks = run.evaluation.after_tasks
-    for task in range(run.num_tasks):
-        learner.begin_task(task)
-        for epoch in range(run.epochs):
-            progress.epoch(task, epoch, learner.learn_epoch(task, orders))
-        learner.end_task()
-        tests_all = after_tasks == "every" or task + 1 in after_tasks or task + 1 == run.num_tasks
-        which = range(0 if tests_all else task, task + 1)
-        tested = learner.evaluate(which)
-        accuracy[:, task, which.start : which.stop] = tested.accuracy
-        progress.task(task, tested.accuracy)
-    found = zip(accuracy, tested.activity, learner.networks, learner.contexts, strict=True)
+    course = Course(runs, learner)
+    if keeper:
+        keeper.resume(course, f"{type(learner).__name__} on {device.type}")
+    progress = Progress(course)
+    while True:
+        course.begin_task()
+        for epoch in range(course.epoch, run.epochs):
+            course.begin_epoch(epoch)
+            while not learner.epoch_done:
+                learner.learn_step()
+                if keeper:
+                    keeper.between_steps(course)
+            progress.epoch(course.task, epoch, learner.losses())
+        tested = course.end_task()
+        progress.task(course.task, tested.accuracy)
+        if course.task + 1 == run.num_tasks:
+            break
+        course.go_on()
+        if keeper:
+            keeper.between_tasks(course)
+    found = zip(course.accuracy, tested.activity, learner.networks, learner.contexts, strict=True)
     return [
-        Result(after, activity, progress.steps, network, contexts.num_clusters)
+        Result(after, activity, run.num_tasks * course.steps_per_task, network, contexts.num_clusters)
         for after, activity, network, contexts in found
     ]
 
@@ -104,8 +114,8 @@ def make_reproducible(deterministic: bool) -> None:
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
 
 
-class InTurn:
-    """A sparse learner for each seed behind the interface of `DenseLearner`: each takes its turn."""
+class InTurn(Learner):
+    """A sparse learner for each seed: within an epoch one after the other."""
 
     def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks) -> None:
         self.learners = [SparseLearner(run, tasks) for run in runs]
@@ -117,8 +127,27 @@ class InTurn:
         for learner in self.learners:
             learner.begin_task(task)
 
-    def learn_epoch(self, task: int, orders: Sequence[torch.Generator]) -> list[float]:
-        return [learner.learn_epoch(task, order) for learner, order in zip(self.learners, orders, strict=True)]
+    def begin_epoch(self, task: int, orders: Sequence[torch.Generator]) -> None:
+        for learner, order in zip(self.learners, orders, strict=True):
+            learner.begin_epoch(task, order)
+
+    @property
+    def steps_taken(self) -> int:
+        return sum(learner.done for learner in self.learners) // len(self.learners)
+
+    @property
+    def changeable_bytes(self) -> int:
+        return sum(segments.changeable_bytes for segments in self.learners[0].segments)
+
+    @property
+    def epoch_done(self) -> bool:
+        return all(learner.epoch_done for learner in self.learners)
+
+    def learn_step(self) -> None:
+        next(learner for learner in self.learners if not learner.epoch_done).learn_step()
+
+    def losses(self) -> list[float]:
+        return [learner.mean_loss for learner in self.learners]
 
     def end_task(self) -> None:
         for learner in self.learners:
@@ -127,6 +156,20 @@ class InTurn:
     def evaluate(self, which: Sequence[int]) -> Tested:
         found = [learner.evaluate(which) for learner in self.learners]
         return Tested(*(np.concatenate(same) for same in zip(*found, strict=True)))
+
+    def state(self, task: int | None) -> list[State]:
+        return [learner.state(task) for learner in self.learners]
+
+    def changes(self, task: int | None, everything: bool) -> list[State]:
+        return [learner.changes(task, everything) for learner in self.learners]
+
+    def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
+        for learner, state, own_changes in zip(self.learners, states, changes, strict=True):
+            learner.restore(state, own_changes)
+
+    def go_to(self, states: Sequence[State]) -> None:
+        for learner, state in zip(self.learners, states, strict=True):
+            learner.go_to(state)
 
 
 def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> DenseLearner | InTurn:
@@ -142,10 +185,10 @@ def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> DenseLearne
 class Progress:
     """Counts steps, watches the losses, and writes one line an epoch and one a task."""
 
-    def __init__(self, runs: Sequence[RunConfig], steps_per_epoch: int) -> None:
-        self.runs, self.steps_per_epoch = runs, steps_per_epoch
-        self.steps, self.start = 0, time.perf_counter()
-        self.of_seeds = f" (means of {len(runs)} seeds)" if len(runs) > 1 else ""
+    def __init__(self, course: Course) -> None:
+        self.runs, self.steps_per_epoch = course.runs, course.learner.batches.steps
+        self.steps, self.by_others, self.start = course.steps_before, course.steps, time.perf_counter()
+        self.of_seeds = f" (means of {len(self.runs)} seeds)" if len(self.runs) > 1 else ""
 
     def epoch(self, task: int, epoch: int, losses: list[float]) -> None:
         """Log an epoch, given each seed's mean loss. Raises: DivergedError."""
@@ -157,12 +200,12 @@ class Progress:
                     f"{each.variant}, seed {each.seed}: the loss is {loss} at task {task + 1}, epoch {epoch + 1},"
                     f" within step {self.steps} at learning rate {each.learning_rate}"
                 )
-        elapsed = time.perf_counter() - self.start
-        left = elapsed * (run.num_tasks * run.epochs * self.steps_per_epoch / self.steps - 1)
+        each = (time.perf_counter() - self.start) / max(1, self.steps - self.by_others)
+        left = each * (run.num_tasks * run.epochs * self.steps_per_epoch - self.steps)
         log.info(
             "task %d/%d epoch %d/%d: loss %.4f%s, %d steps, %.1f ms a step, %s left",
             *(task + 1, run.num_tasks, epoch + 1, run.epochs, np.mean(losses), self.of_seeds),
-            *(self.steps, 1000 * elapsed / self.steps, duration(left)),
+            *(self.steps, 1000 * each, duration(left)),
         )
 
     def task(self, task: int, tested: np.ndarray) -> None:

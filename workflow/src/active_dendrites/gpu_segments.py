@@ -5,6 +5,8 @@ The GPU's form of `sparse_parts.Segments` and `kernels.advance_segments`, as one
 Letters: R seeds, learned side by side, U units, S segments per unit, C size of the context.
 """
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from active_dendrites.config import RunConfig
 from active_dendrites.layers import strongest
+from active_dendrites.learner import State, copied
 from active_dendrites.sparse_parts import momentum_steps
 
 NEVER = -(2**30)  # the step of a last gradient that there never was
@@ -125,10 +128,17 @@ class LazySegments:
         others = torch.tensor([run.learning_rate, run.adam_epsilon], dtype=torch.float64)
         self.constants = torch.cat([betas.log(), pairs, others]).to(weights.device)
         self.rest = momentum_steps(torch.finfo(weights.dtype).eps, run.adam_betas[0])
+        # Segments that have moved between the time when changes were asked for and Adam's last reset; and the step
+        # of that time, since the reset.
+        self.moved = torch.zeros_like(self.responses, dtype=torch.bool)
+        self.saved_step = 0
+        self.changeable_bytes = sum(rows[0].nbytes for rows in self._rows().values())
 
     def begin(self, context: Tensor) -> None:
         """Answer the context of a new task, (R, C), the same for all networks, with every segment."""
         if self.shared:
+            self.moved |= self._moving_since()
+            self.saved_step = 0
             self.last_gain.fill_(NEVER)
             for moments in (self.steps, self.first, self.second):
                 moments.zero_()
@@ -155,3 +165,50 @@ class LazySegments:
             num_warps=1,  # its threads run in step, so that none reads what another is about to write
         )
         return []
+
+    def _moving_since(self) -> Tensor:
+        """Which segments can have moved after `saved_step`, (R, U, S)."""
+        return self.last_gain > self.saved_step - self.rest
+
+    def state(self, seed: int, moments: bool) -> State:
+        """See `Learner.state`; nothing where all that is not weights is about to be reset."""
+        if not moments:
+            return {}
+        kept = {name: copied(getattr(self, name)[seed]) for name in self._kept()}
+        return kept | {"context": copied(self.context), "steps": self.steps.item()}
+
+    def _kept(self) -> list[str]:
+        """The tensors with an axis of seeds that are saved whole."""
+        return ["responses", "last_gain", "winner", "gate", *(["first", "second"] if self.shared else [])]
+
+    def changes(self, moments: bool, everything: bool) -> list[State]:
+        """See `Learner.changes`: the rows of segments, and their moments where these are rows as well."""
+        moved = (self.moved | self._moving_since()) | everything
+        self.moved.zero_()
+        self.saved_step = self.steps.item() if moments else 2**30  # nothing moves before the reset
+        found = []
+        for seed, rows in enumerate(moved.flatten(1)):
+            rows = rows.nonzero().squeeze(1)
+            changed = {name: copied(tensor[seed].flatten(0, 1)[rows]) for name, tensor in self._rows().items()}
+            found.append({"rows": copied(rows), **changed} if len(rows) else {})
+        return found
+
+    def _rows(self) -> dict[str, Tensor]:
+        """The tensors (R, U, S, C) of which changes are saved."""
+        weights = {"weights": self.weights}
+        return weights if self.shared else weights | {"first": self.first, "second": self.second}
+
+    def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
+        """Take over the state of each seed, and all changes."""
+        for seed, (state, own_changes) in enumerate(zip(states, changes, strict=True)):
+            for change in filter(None, own_changes):
+                rows = change["rows"].to(self.weights.device)
+                for name, tensor in self._rows().items():
+                    tensor[seed].flatten(0, 1)[rows] = change[name].to(tensor.device)
+            for name in self._kept() if state else []:
+                getattr(self, name)[seed].copy_(state[name])
+        if states[0]:
+            self.context.copy_(states[0]["context"])
+            self.steps.fill_(states[0]["steps"])
+        self.moved.zero_()
+        self.saved_step = self.steps.item() if states[0] else 2**30

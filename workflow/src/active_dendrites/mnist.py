@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from active_dendrites.records import DISK_FULL
+
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
 TEST_IMAGES = "t10k-images-idx3-ubyte"
@@ -52,8 +54,6 @@ try:
 except Exception as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 LOG = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def fetch(destination: Path, sha256: Mapping[str, str], folder: Path | None = No
             _verify(name, content, sha256[name], source)
         _place(contents, destination)
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
         # A quarter on top holds the compressed download.
         needed = sum(map(_length, SHAPES)) * 5 // 4
@@ -246,7 +246,7 @@ def _run(command: list[str], folder: Path) -> None:
     if process.returncode == 0:
         return
     reason = textwrap.shorten(message.decode(errors="replace"), width=400, placeholder=" ...")
-    for code in _DISK_FULL:
+    for code in DISK_FULL:
         if os.strerror(code) in reason or errno.errorcode[code] in reason:
             raise OSError(code, reason)
     raise SourceUnavailable(reason or f"exit status {process.returncode}")

@@ -15,7 +15,7 @@ What makes it fast, and why it changes nothing:
 Letters: B samples, I inputs, U units, T tiles, L lanes, S segments per unit, C size of the context, N contexts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from active_dendrites import kernels
 from active_dendrites.config import RunConfig
 from active_dendrites.contexts import make_contexts
 from active_dendrites.dense import Tested
+from active_dendrites.learner import State
 from active_dendrites.networks import make_network
 from active_dendrites.sparse_parts import Images, Listed, PixelLists, Prototypes, Segments, Threads, Weights, Whole
 from active_dendrites.tasks import Batches, PermutedTasks
@@ -39,7 +40,7 @@ TEST_BATCH = 1000
 
 
 class SparseLearner:
-    """Learns and tests one network on a CPU; `engine.InTurn` gives several the interface of `dense.DenseLearner`.
+    """Learns and tests one network on a CPU; `engine.InTurn` makes a `Learner` of several.
 
     Args:
         run: settings.
@@ -70,7 +71,7 @@ class SparseLearner:
         self.segments = [Segments(layer, fixed, run.adam_betas) for layer in dendritic]
         self.batches = Batches(run, len(tasks.train_labels))
         self.buffers, self.test_buffers = self._buffers(run.batch_size), self._buffers(TEST_BATCH)
-        self.step, self.tasks_learned = 0, 0
+        self.step, self.tasks_learned, self.done = 0, 0, 0  # done: steps of the epoch
         self.open_gates = [layer.tile_gates(np.ones((1, layer.units), self.dtype)) for layer in self.layers[:-1]]
 
     def _listed_inputs(self) -> list[bool]:
@@ -99,15 +100,28 @@ class SparseLearner:
             segments.answer(np.ascontiguousarray(context.numpy()))
         self.gates = self._training_gates()
 
-    def learn_epoch(self, task: int, order: torch.Generator) -> float:
-        """One pass over the task; returns the mean loss of its steps."""
-        place, batches, loss = self.images.places(task), self.batches.draw(order), 0.0
-        contexts = None if self.contexts.fixed else self.contexts.of_batches(task, batches)
-        for step, rows in enumerate(batches):
-            if contexts is not None:
-                self._answer(contexts[step])
-            loss += self.learn_batch(rows.numpy(), place)
-        return loss / len(batches)
+    def begin_epoch(self, task: int, order: torch.Generator) -> None:
+        """Start a pass over the task."""
+        self.place, self.rows = self.images.places(task), self.batches.draw(order)
+        self.contexts_before = self.contexts.snapshot()
+        self.epoch_contexts = None if self.contexts.fixed else self.contexts.of_batches(task, self.rows)
+        self.done, self.loss = 0, 0.0  # the sum of the losses
+
+    @property
+    def epoch_done(self) -> bool:
+        return self.done == len(self.rows)
+
+    def learn_step(self) -> None:
+        """The next step of the epoch."""
+        if self.epoch_contexts is not None:
+            self._answer(self.epoch_contexts[self.done])
+        self.loss += self.learn_batch(self.rows[self.done].numpy(), self.place)
+        self.done += 1
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the steps of the epoch so far."""
+        return self.loss / self.done
 
     def learn_batch(self, rows: np.ndarray, place: np.ndarray) -> float:
         """One step on the training images `rows`, their pixels put in `place`; returns the loss before it."""
@@ -184,6 +198,49 @@ class SparseLearner:
                 anchor[:], path[:] = layer.theta, 0
             layer.write_back()
         self.tasks_learned += 1
+
+    def state(self, task: int | None) -> State:
+        """See `Learner.state`."""
+        moments = self._needs_moments(task)
+        return {
+            "contexts": self.contexts.state(self._contexts(task)),
+            "layers": [layer.state(task is not None, moments) for layer in self.layers],
+            "segments": [segments.state(moments) for segments in self.segments],
+            "step": self.step,
+            "tasks_learned": self.tasks_learned,
+            "done": 0 if task is None else self.done,
+            "loss": 0.0 if task is None else self.loss,
+        }
+
+    def changes(self, task: int | None, everything: bool) -> State:
+        """See `Learner.changes`: of segments, and of what the clusters keep."""
+        moments = self._needs_moments(task)
+        return {
+            "contexts": self.contexts.changes(self._contexts(task), everything),
+            "segments": [segments.changes(moments, everything) for segments in self.segments],
+        }
+
+    def _contexts(self, task: int | None) -> State:
+        """As they have to be restored."""
+        return self.contexts.snapshot() if task is None else self.contexts_before
+
+    def _needs_moments(self, task: int | None) -> bool:
+        """Whether Adam's moments are not about to be reset."""
+        return task is not None or not self.run.reset_optimizer
+
+    def restore(self, state: State, changes: Sequence[State]) -> None:
+        """See `Learner.restore`."""
+        self.step, self.tasks_learned = state["step"], state["tasks_learned"]
+        self.contexts.restore(state["contexts"], [change["contexts"] for change in changes])
+        for layer, saved in zip(self.layers, state["layers"], strict=True):
+            layer.restore(saved)
+        for index, (segments, saved) in enumerate(zip(self.segments, state["segments"], strict=True)):
+            segments.restore(saved, [change["segments"][index] for change in changes])
+        self.gates = self._training_gates()
+
+    def go_to(self, state: State) -> None:
+        """See `Learner.go_to`."""
+        self.done, self.loss = state["done"], state["loss"]
 
     @torch.no_grad()
     def evaluate(self, which: Iterable[int]) -> Tested:

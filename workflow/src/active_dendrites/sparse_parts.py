@@ -4,7 +4,7 @@ Letters: B samples, I inputs, U units, T tiles, L lanes, S segments per unit, C 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ import torch
 
 from active_dendrites import kernels
 from active_dendrites.layers import DendriticLinear, MaskedLinear
+from active_dendrites.learner import State, as_tensors
 from active_dendrites.networks import as_dtype
 from active_dendrites.tasks import PermutedTasks
 
@@ -140,8 +141,7 @@ class Weights:
         self.dtype = layer.weight.detach().numpy().dtype
         self.unit = np.arange(self.units)  # at each place
         self.theta = self.tile(layer.weight, layer.bias)
-        keep = torch.ones_like(layer.weight) if layer.mask is None else layer.mask.to(layer.weight.dtype)
-        self.mask = self.tile(keep, torch.ones_like(layer.bias)).astype(np.uint8)
+        self.mask = self._tiled_mask()
         self.m, self.v = aligned_zeros(self.theta.shape, self.dtype), aligned_zeros(self.theta.shape, self.dtype)
         self.si = aligned_zeros((3 if consolidated else 0, *self.theta.shape), self.dtype)
         if consolidated:
@@ -158,6 +158,13 @@ class Weights:
         tiled = aligned_zeros((self.tiles, self.inputs + 1, self.lanes), self.dtype)
         tiled[:] = padded.reshape(self.tiles, self.lanes, -1).transpose(0, 2, 1)
         return tiled
+
+    def _tiled_mask(self) -> np.ndarray:
+        """(T, I + 1, L), by the present order of the units of this layer and the one below."""
+        keep = torch.ones_like(self.layer.weight) if self.layer.mask is None else self.layer.mask
+        inputs = slice(None) if self.below is None else self.below.unit
+        in_order = keep[self.unit][:, inputs].to(self.layer.weight.dtype)
+        return self.tile(in_order, torch.ones_like(self.layer.bias)).astype(np.uint8)
 
     def tile_gates(self, gates: np.ndarray) -> np.ndarray:
         """A factor for each unit in N contexts: (N, U) -> (N, T, L)."""
@@ -200,6 +207,28 @@ class Weights:
     def response(self, batch: int) -> np.ndarray:
         return aligned_zeros((self.tiles, batch, self.lanes), self.dtype)
 
+    def state(self, within_task: bool, moments: bool) -> State:
+        """See `Learner.state`. The mask follows from the order of units; the sums of a batch are made anew.
+
+        Between tasks consolidation has the weights for its anchor and no path.
+        """
+        kept = {"theta": self.theta, "base": self.base, "unit": self.unit}
+        kept["si"] = self.si if within_task else self.si[1:2]
+        return as_tensors(kept | ({"m": self.m, "v": self.v, "live": np.array(self.live)} if moments else {}))
+
+    def restore(self, state: State) -> None:
+        """Take over a state; the layer below has its own already."""
+        saved = {name: tensor.numpy() for name, tensor in state.items()}
+        self.theta[:], self.base[:], self.unit[:] = saved["theta"], saved["base"], saved["unit"]
+        self.mask = self._tiled_mask()
+        self.reset_moments()
+        if "m" in saved:
+            self.m[:], self.v[:], self.live = saved["m"], saved["v"], int(saved["live"])
+        if len(saved["si"]) == len(self.si):
+            self.si[:] = saved["si"]
+        else:
+            self.si[0], self.si[1], self.si[2] = 0, saved["si"][0], self.theta
+
     @torch.no_grad()
     def write_back(self) -> None:
         """Put the learned weights into the PyTorch layer."""
@@ -239,6 +268,10 @@ class Segments:
         self.active, self.num_active = np.zeros((units, per_unit), np.int32), np.zeros(units, np.int32)
         self.last_gain = np.zeros((units, per_unit), np.int64)
         self.every = np.arange(units)
+        self.context, self.responses = np.zeros(size, self.dtype), np.zeros((units, per_unit), self.dtype)
+        self.winner = np.zeros(units, np.int64)
+        self.changeable_bytes = self.weights.nbytes + self.m.nbytes + self.v.nbytes
+        self.moved = np.zeros((units, per_unit), bool)  # or could have, since changes were asked for
         self.momentum_steps = momentum_steps(np.finfo(self.dtype).eps, betas[0])
         # Steps after which even its second moment is below the smallest number of this precision.
         self.memory_steps = max(steps_to(np.finfo(self.dtype).tiny, betas[1]), self.momentum_steps + 1)
@@ -282,9 +315,63 @@ class Segments:
                 self._add_slot(u, s)
             else:  # the first moment is lost in rounding already
                 self.v[self.slot[u, s]] *= self.beta2 ** (step - 1 - self.last_gain[u, s] - self.momentum_steps)
-            self.last_gain[u, s] = step
+            self.last_gain[u, s], self.moved[u, s] = step, True
             self.active[u, self.num_active[u]] = s
             self.num_active[u] += 1
+
+    def state(self, moments: bool) -> State:
+        """See `Learner.state`; nothing where moments are about to be reset."""
+        if not moments:
+            return {}
+        kept = {name: getattr(self, name) for name in ("context", "responses", "winner", "last_gain", "num_active")}
+        return as_tensors(kept | {"active": self._active(), "has_moments": self.slot >= 0})
+
+    def _active(self) -> np.ndarray:
+        """The segments that can move, of each unit: (U, as many as any unit has)."""
+        return np.ascontiguousarray(self.active[:, : self.num_active.max()])
+
+    def changes(self, moments: bool, everything: bool) -> State:
+        """See `Learner.changes`: rows of weights, and the moments of those that have any."""
+        rows = np.flatnonzero(self.moved | everything)
+        slots = self.slot.reshape(-1)[rows]
+        with_moments = (slots >= 0) & moments
+        slots = slots[with_moments]
+        self._forget_moves(moments)
+        weights = self.weights.reshape(-1, self.weights.shape[2])[rows]
+        of_moments = {"with_moments": rows[with_moments], "m": self.m[slots], "v": self.v[slots]}
+        return as_tensors({"rows": rows, "weights": weights} | of_moments) if len(rows) else {}
+
+    def _forget_moves(self, moments: bool) -> None:
+        """From here on only what can move still, or moves again, is a change."""
+        self.moved[:] = False
+        if not moments:
+            return
+        active = self._active()
+        units, places = np.nonzero(np.arange(active.shape[1]) < self.num_active[:, None])
+        self.moved[units, active[units, places]] = True
+
+    def restore(self, state: State, changes: Iterable[State]) -> None:
+        """Take over a state and all changes."""
+        changes = [{name: tensor.numpy() for name, tensor in change.items()} for change in changes if change]
+        weights = self.weights.reshape(-1, self.weights.shape[2])
+        for change in changes:
+            weights[change["rows"]] = change["weights"]
+        self.reset_moments()
+        if state:
+            self._restore_moments({name: tensor.numpy() for name, tensor in state.items()}, changes)
+        self._forget_moves(bool(state))
+
+    def _restore_moments(self, saved: dict[str, np.ndarray], changes: list[dict[str, np.ndarray]]) -> None:
+        """Those of each segment that has any, in slots of the order of segments."""
+        for name in ("context", "responses", "winner", "last_gain", "num_active"):
+            getattr(self, name)[:] = saved[name]
+        self.active[:, : saved["active"].shape[1]] = saved["active"]
+        self.num_slots = int(saved["has_moments"].sum())
+        self.slot[saved["has_moments"]] = np.arange(self.num_slots)
+        for change in changes:
+            slots = self.slot.reshape(-1)[change["with_moments"]]
+            kept = slots >= 0  # others have been forgotten since
+            self.m[slots[kept]], self.v[slots[kept]] = change["m"][kept], change["v"][kept]
 
     def _add_slot(self, u: int, s: int) -> None:
         if self.free:

@@ -1,0 +1,133 @@
+"""A training that is killed, at any step and within any save, ends with the bits of one that was left alone."""
+
+import hashlib
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from learning import CASES, CPU, WHOLE_CASES
+
+from active_dendrites import checkpoints, engine, interruptions
+from active_dendrites.config import RunConfig
+from active_dendrites.interruptions import ATTEMPTS, Keeper
+from active_dendrites.mnist import MNIST
+
+FORK = multiprocessing.get_context("fork")  # a child is there at once, with all that is imported
+SMALL = {"num_tasks": 2, "epochs": 2, "numerics__precision": "float32"}
+RESUMED = [
+    "prototype",
+    "SI, Adam kept",
+    "segments rest and return",
+    "several tiles, SI, Adam reset",
+    "prototype inferred",
+    "prototype inferred, Adam kept",
+    "SI on an MLP",
+    "segments consolidated",
+    "SI + XdG",
+    "SI with dropout",
+]
+
+
+def digest(results: Sequence[engine.Result]) -> str:
+    """Of the accuracies, the activity and every weight."""
+    found = hashlib.sha256()
+    for result in results:
+        weights = [parameter.detach().numpy() for parameter in result.network.parameters()]
+        for array in (result.accuracy, result.activity, *weights):
+            found.update(array.tobytes())
+    return found.hexdigest()
+
+
+class Bomb:
+    """Kills this process at one of the events that it counts: before and after steps, writes, syncs and renames."""
+
+    def __init__(self, events_left: int) -> None:
+        self.events_left = events_left
+
+    def tick(self) -> None:
+        self.events_left -= 1
+        if self.events_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def plant(self, owner: object, name: str) -> None:
+        work = getattr(owner, name)
+
+        def watched(*arguments, **options):
+            self.tick()
+            result = work(*arguments, **options)
+            self.tick()
+            return result
+
+        setattr(owner, name, watched)
+
+
+def train(runs: list[RunConfig], digits: MNIST, folder: Path, events: int | None, save_every: float = 0) -> str:
+    """In a process of its own: the digest of what was learned; "" if it was killed at one of its events."""
+    ours, theirs = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=work, args=(runs, digits, folder, events, save_every, theirs))
+    process.start()
+    theirs.close()
+    process.join(120)
+    assert process.exitcode == 0 or (events and process.exitcode == -signal.SIGKILL), process.exitcode
+    return ours.recv() if process.exitcode == 0 else ""
+
+
+def work(runs: list[RunConfig], digits: MNIST, folder: Path, events: int | None, save_every: float, answer) -> None:
+    interruptions.COST = 1e9  # however long a checkpoint takes here
+    if events:
+        bomb = Bomb(events)
+        bomb.plant(Keeper, "between_steps")
+        bomb.plant(checkpoints.Sink, "write")
+        bomb.plant(os, "fsync")
+        bomb.plant(Path, "replace")
+        bomb.plant(Path, "unlink")
+    keeper = Keeper(runs, [folder / f"seed-{run.seed}" for run in runs], save_minutes=save_every / 60)
+    answer.send(digest(engine.train(runs, digits, CPU, keeper)))
+
+
+def train_with_kills(runs: list[RunConfig], digits: MNIST, folder: Path, draws: random.Random) -> tuple[str, int]:
+    """Start a training again and again until one is not killed; its digest, and how many were."""
+    found, kills, farthest = "", 0, 100
+    while not found:
+        found = train(runs, digits, folder, draws.randint(1, farthest), save_every=0.003)
+        kills += not found
+        farthest += 60  # some of which end where the one before did
+        for path in folder.glob(f"seed-*/checkpoint/{ATTEMPTS}"):
+            path.unlink()  # that several die at one step is what is wanted here
+    return found, kills
+
+
+@pytest.fixture(scope="module")
+def kills() -> list[int]:
+    """How many there were of each training below."""
+    return []
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_killed_at_random_points(case: str, small_run, digits, tmp_path: Path, kills: list[int]) -> None:
+    variant, overrides = (CASES | WHOLE_CASES)[case]
+    runs = [small_run(variant, **overrides | SMALL)]
+    wanted = digest(engine.train(runs, digits, CPU))
+    found, killed = train_with_kills(runs, digits, tmp_path, random.Random(case))
+    assert found == wanted
+    kills.append(killed)
+
+
+@pytest.mark.parametrize("variant", ["si_prototype", "si_mlp", "si_xdg"])
+def test_seeds_side_by_side_killed_at_random_points(variant: str, small_run, digits, tmp_path: Path, kills) -> None:
+    overrides = WHOLE_CASES["SI + XdG"][1] if variant == "si_xdg" else {}
+    runs = [small_run(variant, seed=seed, **overrides | SMALL) for seed in (3, 5)]
+    wanted = digest(engine.train(runs, digits, CPU))
+    found, killed = train_with_kills(runs, digits, tmp_path, random.Random(variant))
+    assert found == wanted
+    kills.append(killed)
+
+
+def test_there_were_many(kills: list[int]) -> None:
+    print(kills)
+    assert len(kills) == len(RESUMED) + 3
+    assert sum(kills) >= 30 and min(kills) > 0

@@ -1,0 +1,107 @@
+"""Where a training stands between two steps, and how it goes on from there.
+
+Letters: R seeds, learned side by side, T tasks.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from active_dendrites.config import RunConfig
+from active_dendrites.dense import Tested
+from active_dendrites.learner import Learner, State
+from active_dendrites.randomness import generator
+
+
+class Course:
+    """Where a training stands: with the learner's state, all that the rest of it depends on.
+
+    Attributes:
+        task, epoch: that are being learned, or come next; from 0.
+        within: whether the task has begun.
+        accuracy: (R, T, T), found so far; see `Result`.
+    """
+
+    def __init__(self, runs: Sequence[RunConfig], learner: Learner) -> None:
+        self.runs, self.run, self.learner = runs, runs[0], learner
+        self.orders = [generator(each.seed, "batch order") for each in runs]
+        self.task, self.epoch, self.within = 0, 0, False
+        self.accuracy = np.full((len(runs), self.run.num_tasks, self.run.num_tasks), np.nan)
+        self.restored: list[State] = []  # of an epoch that is to be gone on with
+        self.steps_per_task = self.run.epochs * learner.batches.steps
+
+    def begin_task(self) -> None:
+        if not self.within:
+            self.learner.begin_task(self.task)
+        self.within = True
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begin an epoch, or go on with one."""
+        self.epoch = epoch
+        self.orders_before = [order.get_state() for order in self.orders]
+        self.learner.begin_epoch(self.task, self.orders)
+        if self.restored:
+            self.learner.go_to([state["learner"] for state in self.restored])
+            self.restored = []
+
+    def end_task(self) -> Tested:
+        """Consolidate the task, and test it or all so far."""
+        self.learner.end_task()
+        task, after_tasks = self.task, self.run.evaluation.after_tasks
+        tests_all = after_tasks == "every" or task + 1 in after_tasks or task + 1 == self.run.num_tasks
+        which = range(0 if tests_all else task, task + 1)
+        tested = self.learner.evaluate(which)
+        self.accuracy[:, task, which.start : which.stop] = tested.accuracy
+        return tested
+
+    def go_on(self) -> None:
+        """To the next task."""
+        self.task, self.epoch, self.within = self.task + 1, 0, False
+
+    @property
+    def steps_before(self) -> int:
+        """Optimiser steps that each seed had taken when the epoch began."""
+        return self.task * self.steps_per_task + self.epoch * self.learner.batches.steps
+
+    @property
+    def steps(self) -> int:
+        """Those that it has taken."""
+        return self.steps_before + (self.learner.steps_taken if self.within else 0)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Task and epoch, from 1."""
+        return self.task + 1, self.epoch + 1
+
+    @property
+    def _learning(self) -> int | None:
+        return self.task if self.within else None
+
+    def states(self) -> list[State]:
+        """Of each seed, what has to be saved but for `changes`."""
+        orders = self.orders_before if self.within else [order.get_state() for order in self.orders]
+        return [
+            {
+                **{"task": self.task, "epoch": self.epoch, "within": self.within},
+                **{"order": order, "accuracy": torch.from_numpy(accuracy), "learner": state},
+            }
+            for order, accuracy, state in zip(orders, self.accuracy, self.learner.state(self._learning), strict=True)
+        ]
+
+    def changes(self, everything: bool) -> list[State]:
+        """See `Learner.changes`."""
+        return self.learner.changes(self._learning, everything)
+
+    def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
+        """Go on from where the states, one for each seed, were saved."""
+        first = states[0]
+        assert all(state[name] == first[name] for state in states for name in ("task", "epoch", "within"))
+        self.task, self.epoch, self.within = first["task"], first["epoch"], first["within"]
+        for seed, state in enumerate(states):
+            self.orders[seed].set_state(state["order"])
+            self.accuracy[seed] = state["accuracy"].numpy()
+        self.learner.restore(self._learning, [state["learner"] for state in states], changes)
+        if self.within:
+            self.restored = list(states)
+            self.learner.go_to([state["learner"] for state in states])  # so that `steps` is right at once
