@@ -3,10 +3,12 @@
 import pytest
 import torch
 from learning import CASES, WHOLE_CASES, assert_equal, expected, learn
+from test_checkpoints import Stopping
 
-from active_dendrites import dense
+from active_dendrites import dense, engine
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import make_reproducible
+from active_dendrites.interruptions import InterruptedTraining, Keeper
 from active_dendrites.products import Products
 
 ALL_CASES = CASES | WHOLE_CASES
@@ -59,3 +61,19 @@ def test_hardware_rounds_as_the_emulation(precision: str, tolerance: float) -> N
     found = there.multiply(there.operand(a.to(GPU)), there.operand(b.to(GPU))).cpu()
     assert (found - wanted).norm() < tolerance * wanted.norm()
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "prototype inferred", "SI + XdG", "SI with dropout"])
+def test_a_stopped_training_goes_on_to_the_same_bits(case: str, small_run, digits, tmp_path) -> None:
+    """Two seeds side by side, stopped within the second task and going on in the same deterministic mode."""
+    variant, overrides = ALL_CASES[case]
+    runs = [small_run(variant, num_tasks=2, epochs=2, **overrides, seed=seed) for seed in (1, 2)]
+    folders = [tmp_path / str(run.seed) for run in runs]
+    steps = 2 * overrides.get("random_batches", 12)
+    with pytest.raises(InterruptedTraining):
+        engine.train(runs, digits, GPU, Stopping(runs, folders, after=steps + 5))
+    found = engine.train(runs, digits, GPU, Keeper(runs, folders))
+    for one, other in zip(found, engine.train(runs, digits, GPU), strict=True):
+        assert (one.accuracy[1] == other.accuracy[1]).all()
+        weights = zip(one.network.parameters(), other.network.parameters(), strict=True)
+        assert all(torch.equal(*pair) for pair in weights)

@@ -84,6 +84,32 @@ def test_kernel_equals_plain_adam(kept: bool, num_segments: int, small_run) -> N
 
 
 @runs_kernels
+@pytest.mark.parametrize("kept", [False, True])
+def test_saved_segments_go_on(kept: bool, small_run) -> None:
+    """From what changed between saves, within a task and between two, and from nothing that did not."""
+    from active_dendrites.gpu_segments import LazySegments
+
+    run = small_run("prototype", adam_betas=[0.1, 0.9], reset_optimizer=not kept, learning_rate=0.05)
+    draws = torch.Generator().manual_seed(3)
+    weights = torch.randn(2, 2, 4, 5, generator=draws, dtype=torch.float64).to(DEVICE)
+    lazy, changes, rows = LazySegments(run, weights.clone()), [], []
+    for task in range(3):
+        lazy.begin(torch.randn(1, 5, generator=draws, dtype=torch.float64).to(DEVICE))
+        for step in range(60):
+            lazy.learn(torch.randn(2, 2, generator=draws, dtype=torch.float64).to(DEVICE) * (step < 20))
+            if step in (7, 45, 59):
+                within = step < 59
+                changes.append(lazy.changes(within or kept, everything=False))
+                rows.append(sum(len(change.get("rows", ())) for change in changes[-1]))
+                states = [lazy.state(seed, within or kept) for seed in range(2)]
+                other = LazySegments(run, weights.clone())
+                other.restore(states, [[change[seed] for change in changes] for seed in range(2)])
+                assert torch.equal(other.weights, lazy.weights), (task, step)
+                lazy = other
+    assert 0 < rows[0] < 16 and rows[2] == 0  # at rest since step 20 + 18
+
+
+@runs_kernels
 @pytest.mark.parametrize("variant", ["prototype", "si_prototype"])
 def test_learner_with_lazy_segments_equals_oracle(variant: str, small_run, digits, monkeypatch) -> None:
     make = dense.make_segments
@@ -100,7 +126,7 @@ def test_by_the_interpreter() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert "6 passed, 5 skipped" in done.stdout
+    assert "8 passed, 5 skipped" in done.stdout
 
 
 @pytest.mark.skipif(INTERPRETED, reason="the interpreter does not compile")

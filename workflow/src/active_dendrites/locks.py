@@ -23,10 +23,14 @@ class FolderTakenError(ValueError):
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold a folder, which is made if it is missing, until the end of the block.
 
-    Raises: FolderTakenError naming host, process and since when, if another process holds it.
+    Raises: FolderTakenError naming host, process and since when, if another process holds it; ValueError if this user
+        may not write there.
     """
     path = folder / LOCK
-    file = taken(path)
+    try:
+        file = taken(path)
+    except PermissionError:
+        raise ValueError(f"{folder}: found no permission to write there, expected a folder for results") from None
     try:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")

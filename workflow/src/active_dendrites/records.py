@@ -68,6 +68,7 @@ def streamed_file(path: Path, size: int) -> Iterator[IO[bytes]]:
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
+        temporary.unlink(missing_ok=True)  # before its bytes count as taken
         free = shutil.disk_usage(path.parent).free
         raise NoRoomError(
             f"{path}: found {free} free bytes on its disk, expected {size} for this file ({error.strerror})"

@@ -1,0 +1,325 @@
+"""Checkpoints that are damaged, strange or too large for the disk; and when a training is saved and ended."""
+
+import json
+import logging
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from learning import CPU
+from test_resume import FORK, digest
+
+import active_dendrites
+from active_dendrites import checkpoints, engine, interruptions
+from active_dendrites.checkpoints import CheckpointError, digest_of
+from active_dendrites.config import RunConfig
+from active_dendrites.course import Course
+from active_dendrites.interruptions import ATTEMPTS, InterruptedTraining, Keeper, NoProgressError
+from active_dendrites.locks import only_writer
+from active_dendrites.records import NoRoomError, read_accuracy, write_accuracy
+
+
+class Stopping(Keeper):
+    """Ends a training after so many steps of this process."""
+
+    def __init__(self, *arguments, after: int, **options) -> None:
+        super().__init__(*arguments, **options)
+        self.left = after
+
+    def between_steps(self, course: Course) -> None:
+        self.left -= 1
+        if not self.left:
+            self.asked = "a test wants it to"
+        super().between_steps(course)
+
+
+@pytest.fixture
+def run(small_run) -> RunConfig:
+    return small_run("prototype", num_tasks=3, epochs=1)
+
+
+@pytest.fixture
+def stopped(run: RunConfig, digits, tmp_path: Path) -> Path:
+    """The folder of a run of 3 times 12 steps that was saved after tasks 1 and 2, 3 steps later, and has ended."""
+    folder = tmp_path / "run"
+    with pytest.raises(InterruptedTraining, match="saved after 27 steps"):
+        engine.train([run], digits, CPU, Stopping([run], [folder], after=27))
+    assert names(folder) == {f"00000{n}{end}" for n in (2, 3) for end in (".json", "-state.pt", "-changes.pt")} | {
+        "000001-changes.pt",
+        ATTEMPTS,
+    }
+    return folder
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "checkpoint").iterdir()}
+
+
+def go_on(run: RunConfig, digits, folder: Path, **options) -> str:
+    return digest(engine.train([run], digits, CPU, Keeper([run], [folder], **options)))
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {"cut in half": cut, "a bit flipped": flip, "gone": Path.unlink}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["000003.json", "000003-state.pt", "000003-changes.pt"])
+def test_a_damaged_checkpoint_falls_back(name: str, damage: str, run, digits, stopped: Path, caplog) -> None:
+    """To the one before, which is said; the result is the same."""
+    DAMAGES[damage](stopped / "checkpoint" / name)
+    caplog.set_level(logging.INFO)
+    assert go_on(run, digits, stopped) == digest(engine.train([run], digits, CPU))
+    gone = (name, damage) == ("000003.json", "gone")  # as if it had not been saved
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == (not gone)
+    assert gone or (name in said[0] and said[0].endswith("going back to the checkpoint before"))
+    assert "going on at task 3, epoch 1, after 24 steps" in caplog.text
+
+
+def test_nothing_whole_is_not_started_over(run, digits, stopped: Path) -> None:
+    """What is left of the checkpoints stays."""
+    for serial in (2, 3):
+        flip(stopped / f"checkpoint/00000{serial}-state.pt")
+    before = names(stopped)
+    with pytest.raises(CheckpointError) as raised:
+        go_on(run, digits, stopped)
+    assert "000002-state.pt: found" in str(raised.value)
+    assert f"found no whole checkpoint, expected one; delete {stopped}/checkpoint to start over" in str(raised.value)
+    assert names(stopped) == before
+
+
+def test_other_settings_are_refused(run, digits, stopped: Path) -> None:
+    other = run.model_copy(update={"learning_rate": 0.1})
+    with pytest.raises(CheckpointError) as raised:
+        go_on(other, digits, stopped)
+    found, expected = run.settings_hash(), other.settings_hash()
+    assert str(raised.value) == (
+        f"{stopped}/checkpoint/000003.json: settings: found {found}, expected {expected}; go on as it was begun,"
+        f" or delete {stopped}/checkpoint to start this run over"
+    )
+
+
+def test_another_arithmetic_is_refused(run, digits, stopped: Path, monkeypatch) -> None:
+    monkeypatch.setattr(active_dendrites, "NUMERICS", active_dendrites.NUMERICS + 1)
+    with pytest.raises(CheckpointError, match="numerics: found 1, expected 2"):
+        go_on(run, digits, stopped)
+    monkeypatch.undo()
+    monkeypatch.setattr(engine, "InTurn", engine.DenseLearner)
+    with pytest.raises(CheckpointError, match="arithmetic: found InTurn on cpu, expected DenseLearner on cpu"):
+        go_on(run, digits, stopped)
+
+
+class Trap:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple:
+        return os.system, (self.command,)
+
+
+def test_a_checkpoint_runs_no_code(run, digits, stopped: Path) -> None:
+    """Not even one whose sums are right."""
+    path, trace = stopped / "checkpoint/000003-state.pt", stopped / "trace"
+    torch.save({"course": Trap(f"touch {trace}")}, path)
+    manifest = path.with_name("000003.json")
+    content = json.loads(manifest.read_text())
+    content["parts"][-1]["sha256"] = checkpoints.hashlib.sha256(path.read_bytes()).hexdigest()
+    del content["sha256"]
+    manifest.write_text(json.dumps({**content, "sha256": digest_of(content)}))
+    with pytest.raises(pickle.UnpicklingError):
+        go_on(run, digits, stopped)
+    assert not trace.exists()
+    torch.load(path, weights_only=False)
+    assert trace.exists()  # so the trap works
+
+
+def test_a_finished_training_leaves_no_checkpoint(run, digits, stopped: Path) -> None:
+    keeper = Keeper([run], [stopped])
+    engine.train([run], digits, CPU, keeper)
+    keeper.finish()
+    assert list(stopped.iterdir()) == []
+
+
+# -- no room, no permission -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3 MB that stops being full by `mount -o remount,size=`."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here, which takes root")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(run, digits, small_disk: Path, monkeypatch) -> None:
+    monkeypatch.setattr(interruptions, "COST", 1e9)  # a checkpoint at each step
+    folder = small_disk / "run"
+    with pytest.raises(CheckpointError) as raised:
+        engine.train([run], digits, CPU, Stopping([run], [folder], save_minutes=0, after=36))
+    said = str(raised.value)
+    assert "found" in said and "free bytes on its disk" in said and "the one before is kept" in said
+    needed = int(said.split("a checkpoint needs ")[1].split(" bytes")[0])
+    assert 500_000 < needed < 3_000_000
+    assert {"000001.json", "000001-state.pt"} <= names(folder)
+    assert not list((folder / "checkpoint").glob(".*"))
+    subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
+    assert go_on(run, digits, folder) == digest(engine.train([run], digits, CPU))
+
+
+def test_a_full_disk_keeps_the_csv_before(small_disk: Path) -> None:
+    path, before, after = small_disk / "accuracy.csv", np.array([[0.25]]), np.full((80, 80), 0.5)
+    write_accuracy(path, before)
+    (small_disk / "else").write_bytes(bytes(shutil.disk_usage(small_disk).free - 20_000))
+    with pytest.raises(NoRoomError) as raised:
+        write_accuracy(path, np.tril(after, 0) + np.triu(np.full((80, 80), np.nan), 1))
+    assert f"{path}: found " in str(raised.value) and "expected 31696 for" in str(raised.value), str(raised.value)
+    assert read_accuracy(path, 1) == before
+    assert sorted(found.name for found in small_disk.iterdir()) == ["accuracy.csv", "else"]
+
+
+def as_nobody(folder: Path, answer) -> None:
+    if os.getuid() == 0:
+        os.setuid(65534)
+    try:
+        with only_writer(folder / "run"):
+            answer.send("")
+    except ValueError as error:
+        answer.send(str(error))
+
+
+def test_a_folder_that_one_may_not_write_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir(mode=0o755)
+    for parent in folder.parents:
+        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)  # others may look, but not write
+    folder.chmod(0o555)
+    ours, theirs = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=as_nobody, args=(folder, theirs))
+    process.start()
+    process.join(60)
+    assert ours.recv() == f"{folder}/run: found no permission to write there, expected a folder for results"
+
+
+# -- when it is saved and ended ---------------------------------------------------------------------------
+
+
+def test_its_own_clock_ends_it(run, digits, tmp_path: Path) -> None:
+    """In time, and saved; the next process goes on."""
+    keeper = Keeper([run], [tmp_path], limit_minutes=0.3)  # 18 seconds, of which at least 20 are kept back
+    with pytest.raises(InterruptedTraining, match=r"saved after 1 steps, because its time limit of 0.3 minutes is"):
+        engine.train([run], digits, CPU, keeper)
+    assert go_on(run, digits, tmp_path, limit_minutes=60) == digest(engine.train([run], digits, CPU))
+
+
+def test_the_clock_leaves_time_for_what_takes_long(run, tmp_path: Path) -> None:
+    keeper = Keeper([run], [tmp_path], limit_minutes=60)
+    begin = keeper.started
+    assert not keeper._has_to_end(begin + 54.9 * 60 - 1)  # five minutes and a little
+    keeper.longest_pause, keeper.last_saving = 100, 50  # a test of all tasks, a checkpoint
+    assert keeper._has_to_end(begin + 51 * 60)
+    assert not keeper._has_to_end(begin + 49 * 60) or keeper.asked
+    assert not Keeper([run], [tmp_path])._has_to_end(begin + 1e9)
+
+
+def signal_itself(run: RunConfig, digits, folder: Path, numbers: list[int], answer) -> None:
+    """Train, and get one of the signals at each step from the fifth on."""
+    keeper, look = Keeper([run], [folder]), Keeper.between_steps
+
+    def between_steps(self: Keeper, course: Course) -> None:
+        if course.steps >= 5:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+        look(self, course)
+
+    Keeper.between_steps = between_steps
+    try:
+        with keeper.listening():
+            engine.train([run], digits, CPU, keeper)
+    except BaseException as end:
+        answer.send((type(end).__name__, str(end)))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "end"),
+    [
+        ([signal.SIGTERM], "InterruptedTraining"),
+        ([signal.SIGUSR1], "InterruptedTraining"),
+        ([signal.SIGINT], "InterruptedTraining"),
+        ([signal.SIGTERM, signal.SIGTERM], "InterruptedTraining"),
+        ([signal.SIGINT, signal.SIGINT], "KeyboardInterrupt"),
+    ],
+)
+def test_a_signal_ends_it(numbers: list[int], end: str, run, digits, tmp_path: Path) -> None:
+    ours, theirs = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=signal_itself, args=(run, digits, tmp_path, numbers, theirs))
+    process.start()
+    kind, message = ours.recv()
+    process.join(60)
+    assert kind == end
+    attempts = json.loads((tmp_path / "checkpoint" / ATTEMPTS).read_text())
+    assert attempts[-1]["ended"].startswith(end)
+    if end == "InterruptedTraining":
+        assert message == f"saved after 5 steps, because {numbers[0].name} was received; to be gone on with"
+        assert go_on(run, digits, tmp_path) == digest(engine.train([run], digits, CPU))
+
+
+def test_checkpoints_within_a_task_keep_their_distance(run, digits, tmp_path: Path, monkeypatch) -> None:
+    """Not more often than asked, nor than pays; after each task in any case."""
+    saves: list[int] = []
+    save = Keeper.save
+    monkeypatch.setattr(Keeper, "save", lambda self, course: (saves.append(course.steps), save(self, course)))
+    go_on(run, digits, tmp_path / "a")
+    assert saves == [12, 24]
+    saves.clear()
+    monkeypatch.setattr(interruptions, "COST", 1e9)
+    go_on(run, digits, tmp_path / "b", save_minutes=0)
+    assert saves == sorted([*range(1, 37), 12, 24])
+    saves.clear()
+    monkeypatch.setattr(interruptions, "COST", 1e-9)
+    go_on(run, digits, tmp_path / "c", save_minutes=0)
+    assert saves == [1, 12, 24]  # the first shows what it costs
+
+
+def test_who_dies_without_progress_fails_for_good(run, digits, tmp_path: Path) -> None:
+    attempts = tmp_path / "checkpoint" / ATTEMPTS
+    silent = {"host": "h", "process": 1, "started": "2026-01-01 00:00:00", "from_step": 0}
+    attempts.parent.mkdir()
+    attempts.write_text(json.dumps([silent] * 2 + [{**silent, "ended": "ValueError"}] + [silent] * 2))
+    engine.train([run], digits, CPU, Keeper([run], [tmp_path]))  # the third in a row, which finished
+    shutil.rmtree(attempts.parent)
+    attempts.parent.mkdir()
+    attempts.write_text(json.dumps([silent] * 3))
+    with pytest.raises(NoProgressError) as raised:
+        go_on(run, digits, tmp_path)
+    assert str(raised.value) == (
+        f"{attempts.parent}: found that the last 3 processes died after 0 steps and said nothing, expected progress"
+        f" (too little memory or time?); delete {attempts} to try again"
+    )
+    attempts.unlink()
+    go_on(run, digits, tmp_path)
