@@ -1,6 +1,6 @@
-"""Measure what a user waits for besides steps: start, memory, evaluation, and runs at the same time; write a table.
+"""Measure what a user waits for besides steps: start, memory, evaluation, checkpoints, runs at the same time.
 
-Each measure runs in processes of its own, on the paper's settings and the real images.
+Each measure runs in processes of its own, on the paper's settings and the real images. Writes a table.
 """
 
 import argparse
@@ -16,14 +16,19 @@ import pandas as pd
 import torch
 
 from active_dendrites import mnist
+from active_dendrites.checkpoints import FOLDER
 from active_dendrites.config import RunConfig
+from active_dendrites.course import Course
 from active_dendrites.declarations import PAPER, Declarations
+from active_dendrites.engine import train
+from active_dendrites.interruptions import Keeper
 from active_dendrites.randomness import generator
 from active_dendrites.records import machine, whole_file
 from active_dendrites.sparse import SparseLearner
 from active_dendrites.tasks import PermutedTasks
 
 CPU = torch.device("cpu")
+TASKS = 4  # learned while checkpoints are measured; there is none after the last
 STEPS = 60  # of each run at the same time, after as many to warm up
 # train.py itself, stopped by its first step; the last words are for whoever waits.
 FIRST_STEP = """
@@ -62,6 +67,9 @@ def main() -> None:
             len(gains),
         ),
     ]
+    for segments in (10, 100):
+        measured = alone(checkpoints, config, images, threads, segments)
+        rows += [(f"{what}, {segments} segments", value, unit, TASKS - 1) for what, value, unit in measured]
     table = pd.DataFrame(rows, columns=["measure", "value", "unit", "repeats"])
     table = table.assign(threads=threads, device=machine(CPU)["device"])
     with whole_file(arguments.table) as file:
@@ -96,6 +104,47 @@ def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, floa
     learner.evaluate(range(100))
     seconds = (time.perf_counter() - start) * 1_000_000 / (100 * len(tasks.test_labels))
     return machine(CPU)["peak_memory_mib"] * 2**20 / 1e9, seconds
+
+
+class Measuring(Keeper):
+    """Notes seconds and bytes of each checkpoint; takes one more in the middle of each task."""
+
+    def __init__(self, run: RunConfig, folder: Path) -> None:
+        super().__init__([run], [folder])
+        self.found: dict[bool, list[tuple[float, int]]] = {True: [], False: []}  # within a task, or after it
+
+    def between_steps(self, course: Course) -> None:
+        super().between_steps(course)
+        if course.steps % course.steps_per_task == course.steps_per_task // 2:
+            self.save(course)
+
+    def save(self, course: Course) -> None:
+        super().save(course)
+        self.found[course.within].append((self.last_saving, self.last_bytes))
+
+
+def checkpoints(config: Path, images: Path, threads: int, segments: int) -> list[tuple[str, float, str]]:
+    """What checkpoints of a network cost, with so many segments per unit: medians over tasks."""
+    torch.set_num_threads(threads)
+    run = Declarations(config).resolve(PAPER, "prototype", 10, seed=1)
+    network = run.network.model_copy(update={"segments_per_unit": segments})
+    run = run.model_copy(update={"network": network, "num_tasks": TASKS})
+    with tempfile.TemporaryDirectory(dir=images) as folder:  # a disk like that of the results, not memory
+        keeper = Measuring(run, Path(folder))
+        train([run], mnist.load(images), CPU, keeper)
+        on_disk = sum(path.stat().st_size for path in Path(folder, FOLDER).iterdir())
+    (after, after_bytes), (within, within_bytes) = (
+        [statistics.median(values) for values in zip(*keeper.found[kind], strict=True)] for kind in (False, True)
+    )
+    task_seconds = (keeper.seconds - keeper.saving_seconds) / TASKS
+    return [
+        ("checkpoint after a task", after, "s"),
+        ("checkpoint after a task", after_bytes / 1e6, "MB"),
+        ("checkpoint after a task, of the time to learn and test it", 100 * after / task_seconds, "%"),
+        ("checkpoint within a task, at most every five minutes", within, "s"),
+        ("checkpoint within a task, at most every five minutes", within_bytes / 1e6, "MB"),
+        (f"all checkpoints on disk after {TASKS} tasks", on_disk / 1e6, "MB"),
+    ]
 
 
 def start_to_first_step(config: Path, images: Path, threads: int) -> float:

@@ -68,6 +68,7 @@ class Keeper:
         self.asked: str | None = None  # why to end
         self.serial = 0  # of the last checkpoint
         self.seconds_before = self.saving_before = self.saving = self.last_saving = self.longest_pause = 0.0
+        self.last_bytes = 0
         self.saved_at = self.looked_at = self.began = time.monotonic()
 
     # -- at the start -------------------------------------------------------------------------------------
@@ -184,11 +185,11 @@ class Keeper:
         ]
         for checkpoints in self.checkpoints:  # not before all are written: seeds go on from one that all have
             checkpoints.remove_old()
-        self.serial += 1
+        self.serial, self.last_bytes = self.serial + 1, sum(written)
         self.saved_at = self.looked_at = time.monotonic()
         self.last_saving = self.saved_at - start
         self.saving += self.last_saving
-        log.debug("checkpoint %d: %.1f MB, %.2f s", self.serial, sum(written) / 1e6, self.last_saving)
+        log.debug("checkpoint %d: %.1f MB, %.2f s", self.serial, self.last_bytes / 1e6, self.last_saving)
 
     # -- at the end ---------------------------------------------------------------------------------------
 
