@@ -131,10 +131,8 @@ def run_limit(wildcards, resources) -> str:
 
 
 def run_logs(wildcards, output) -> list[str]:
-    """A log for each seed, in which a training that goes on writes on. Not compared."""
-    folders = [Path(path).parent for path in output.accuracy]
-    goes_on = any(Path(folder, "checkpoint").exists() for folder in folders)
-    return [*(["--append"] if goes_on else []), *(str(folder / "train.log") for folder in folders)]
+    """A log for each seed. Not compared."""
+    return [str(Path(path).with_name("train.log")) for path in output.accuracy]
 
 
 def resolve(wildcards) -> RunConfig:

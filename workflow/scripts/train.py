@@ -6,12 +6,14 @@ Interrupted, it is saved, ends with exit status 75 and goes on when it is starte
 import argparse
 import logging
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 
 from active_dendrites import mnist
+from active_dendrites.checkpoints import FOLDER as CHECKPOINTS
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
 from active_dendrites.engine import DivergedError, train
@@ -42,6 +44,23 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@contextmanager
+def kept_log(folder: Path) -> Iterator[None]:
+    """Begin with what was logged by those who worked on this run before: Snakemake removes a job's log at its start."""
+    path = folder / CHECKPOINTS / "train.log"
+    if path.exists():
+        sys.stderr.write(path.read_text(encoding="utf-8"))
+    path.parent.mkdir(exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.getLogger().handlers[0].formatter)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
 def main() -> None:
     arguments = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -60,12 +79,13 @@ def main() -> None:
             f"{arguments.config}: found other settings ({runs[0].settings_hash()}) than those this run was planned"
             f" with, expected {arguments.settings_hash}; start the workflow again"
         )
-    for run, folder in zip(runs, folders, strict=True):
-        logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
     keeper = Keeper(runs, folders, arguments.save_minutes, arguments.limit_minutes)
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
+        held.enter_context(kept_log(folders[0]))  # all write the same
+        for run, folder in zip(runs, folders, strict=True):
+            logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
         held.enter_context(keeper.listening())
         device = held.enter_context(training_device(arguments.device))
         results = train(runs, mnist.load(arguments.mnist), device, keeper)
@@ -88,8 +108,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except InterruptedTraining as reason:
-        logging.info("%s", reason)
+    except InterruptedTraining:
         sys.exit(EXIT_CODE)
     except (ValueError, OSError, DivergedError) as fault:
         sys.exit(f"train: {fault}")

@@ -171,7 +171,9 @@ class Keeper:
     def _save_and_end(self, course: Course) -> None:
         self.save(course)
         if self._has_to_end(time.monotonic()):
-            raise InterruptedTraining(f"saved after {course.steps} steps, because {self.asked}; to be gone on with")
+            reason = f"saved after {course.steps} steps, because {self.asked}; to be gone on with"
+            log.info(reason)
+            raise InterruptedTraining(reason)
 
     def save(self, course: Course) -> None:
         """Write a checkpoint of each run."""
