@@ -132,6 +132,7 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "seeds": [1, 2],
             "search_seeds": None,
             "seeds_per_job": 1,
+            "retrain": False,
             "mnist": {"folder": str(images), "sha256": sums},
         },
     )

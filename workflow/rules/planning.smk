@@ -1,0 +1,132 @@
+# For plan.smk: what is planned, and what is said of it before anything runs.
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from snakemake.utils import available_cpu_count
+
+from active_dendrites.costs import MNIST_BYTES
+from active_dendrites.planning import Hardware, PlannedRun, describe_plan, describe_retrained, retrained
+
+TRAINING_RULES = {training.name for training in TRAININGS}
+NAMES = {(scale, *run): name for name, (scale, runs) in TARGETS.items() for run in runs}
+STOPPED = "Stopped before anything was done: finished runs of paper scale would be deleted and trained again."
+TOLD = "Finished runs of paper scale would be deleted and trained again; without --config retrain=true it will stop:"
+HOW_TO_GO_ON = """\
+To train them again: --config retrain=true, which replaces the `config:` of a profile, or set it in config/config.yaml.
+To keep them: undo the change, or leave out what forces them. Files that are called incomplete, but are finished, were
+left by a Snakemake that was killed: snakemake --cleanup-metadata FILES keeps them."""
+
+
+def asked_targets() -> set[str]:
+    """What the command line asks for."""
+    return set(workflow.dag_settings.targets)
+
+
+def planned_results(wildcards) -> list[str]:
+    """What `all` makes, unless other targets are named beside `plan`: then those are planned."""
+    if workflow.execution_settings.no_hooks:
+        sys.exit("plan: found --no-hooks, which would not stop before the first job, expected plan without it")
+    return [] if asked_targets() - {"plan"} else scale_results(PAPER, "paper")
+
+
+# -- what is planned ---------------------------------------------------------------------------------------
+
+
+def planned_jobs() -> list:
+    """The jobs that are to run; targets that only name files are none."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+    return [job for job in jobs if not job.rule.norun and job.rule.name != "plan"]
+
+
+def planned_runs(jobs: list) -> Iterator[PlannedRun]:
+    """Each seed that is to be trained, in the order of the targets."""
+    place = {name: index for index, name in enumerate(TARGETS)}
+    found = [run for job in jobs if job.rule.name in TRAINING_RULES for run in runs_of_job(job)]
+    yield from sorted(found, key=lambda run: (place.get(run.name, len(place)), run.run.variant, run.seed))
+
+
+def runs_of_job(job) -> Iterator[PlannedRun]:
+    """The seeds of a training."""
+    scale, variant, num_tasks = job.wildcards.scale, job.wildcards.variant, int(job.wildcards.num_tasks)
+    name = NAMES.get((scale, variant, num_tasks), f"{variant}, {num_tasks} tasks")
+    folders = [Path(path).parent for path in job.output.record]
+    for folder in folders:
+        seed = int(folder.name.removeprefix("seed-"))
+        settings = settings_of(scale, variant, num_tasks)
+        yield PlannedRun(name, scale, seed, len(folders), folder, settings, trigger_of(job))
+
+
+def trigger_of(job) -> str:
+    """Why Snakemake runs a job, without the names of files."""
+    return ", ".join(workflow.dag.reason(job).get_names())
+
+
+def hardware() -> Hardware:
+    """What trainings will run on, and how many at a time."""
+    limit = {name: getattr(given, "value", given) for name, given in workflow.global_resources.items()}
+    nodes = limit.get("_nodes")
+    if config["device"] == "cuda" or not (config["device"] == "cpu" or lacks_gpu()):
+        return Hardware("cuda", None, nodes or limit.get("gpu"))
+    from active_dendrites.records import processor_name  # here, because it takes seconds
+
+    return (
+        Hardware("cpu", None, nodes)
+        if nodes
+        else Hardware("cpu", processor_name(), limit.get("_cores") or available_cpu_count())
+    )
+
+
+def free_bytes() -> int:
+    """Of the disk that results go to."""
+    place = Path(RESULTS).absolute()
+    return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+
+
+# -- hooks -------------------------------------------------------------------------------------------------
+
+
+def print_plan() -> None:
+    """The plan, on stdout."""
+    jobs = planned_jobs()
+    runs = list(planned_runs(jobs))
+    images = MNIST_BYTES if any(job.rule.name == "prepare_mnist" for job in jobs) else 0
+    reasons = [(job.rule.name, trigger_of(job)) for job in jobs]
+    print("\n".join(describe_plan(reasons, runs, hardware() if runs else None, free_bytes(), images)))
+    print_retrained(runs, sys.stdout)
+
+
+def print_retrained(runs: list[PlannedRun], stream) -> None:
+    """Say what a real run would delete; nothing if it may, or would delete nothing."""
+    if not config["retrain"] and (lost := retrained(runs)):
+        print("", TOLD, *describe_retrained(lost), HOW_TO_GO_ON, sep="\n", file=stream)
+
+
+def guard_finished_runs() -> None:
+    """Stop where finished runs would be deleted, unless `retrain` says that they may.
+
+    In the process that plans: what it decided is decided for the jobs that it starts, here or on a cluster.
+    """
+    if not config["retrain"] and (lost := retrained(planned_runs(planned_jobs()))):
+        sys.exit("\n".join([STOPPED, *describe_retrained(lost), HOW_TO_GO_ON]))
+
+
+def before_the_first_job() -> None:
+    """Print the plan and stop, or guard finished runs; --touch trains nothing."""
+    if "plan" in asked_targets():
+        print_plan()
+        sys.exit(0)
+    if not workflow.touch:
+        guard_finished_runs()
+
+
+def tell_dry_run() -> None:
+    """At the end of a dry run, which calls no hooks: the plan if it is asked for, and what the guard would do."""
+    if not workflow.dryrun or workflow.dag is None:
+        return
+    if "plan" in asked_targets():
+        print_plan()
+    else:
+        print_retrained(list(planned_runs(planned_jobs())), sys.stderr)
