@@ -1,5 +1,7 @@
 # For plan.smk: what is planned, and what is said of it before anything runs.
 
+import asyncio
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,7 +10,15 @@ from pathlib import Path
 from snakemake.utils import available_cpu_count
 
 from active_dendrites.costs import MNIST_BYTES
-from active_dendrites.planning import Hardware, PlannedRun, describe_plan, describe_retrained, retrained
+from active_dendrites.planning import (
+    Hardware,
+    PlannedRun,
+    describe_plan,
+    describe_finished,
+    is_outdated,
+    retrained,
+    why,
+)
 
 TRAINING_RULES = {training.name for training in TRAININGS}
 NAMES = {(scale, *run): name for name, (scale, runs) in TARGETS.items() for run in runs}
@@ -16,8 +26,13 @@ STOPPED = "Stopped before anything was done: finished runs of paper scale would 
 TOLD = "Finished runs of paper scale would be deleted and trained again; without --config retrain=true it will stop:"
 HOW_TO_GO_ON = """\
 To train them again: --config retrain=true, which replaces the `config:` of a profile, or set it in config/config.yaml.
-To keep them: undo the change, or leave out what forces them. Files that are called incomplete, but are finished, were
-left by a Snakemake that was killed: snakemake --cleanup-metadata FILES keeps them."""
+To keep them: undo the change, or leave out what forces them."""
+# Snakemake marks the files of a job until the job ends; a training may outlive the Snakemake that started it.
+INTERRUPTED = "Snakemake was killed before it saw the end of it"
+UNNOTICED = (
+    "Not planned, though other settings made them: Snakemake does not know with which settings. Delete their folders."
+)
+HOW_TO_ACCEPT = "To keep those that a killed Snakemake left: snakemake --touch"
 
 
 def asked_targets() -> set[str]:
@@ -41,6 +56,12 @@ def planned_jobs() -> list:
     return [job for job in jobs if not job.rule.norun and job.rule.name != "plan"]
 
 
+def unnoticed_runs() -> list[PlannedRun]:
+    """Finished runs of other settings that are not planned, as where results came without the folder .snakemake."""
+    jobs = [job for job in workflow.dag.jobs if not workflow.dag.needrun(job)]
+    return [run for run in planned_runs(jobs) if is_outdated(run)]
+
+
 def planned_runs(jobs: list) -> Iterator[PlannedRun]:
     """Each seed that is to be trained, in the order of the targets."""
     place = {name: index for index, name in enumerate(TARGETS)}
@@ -61,7 +82,10 @@ def runs_of_job(job) -> Iterator[PlannedRun]:
 
 def trigger_of(job) -> str:
     """Why Snakemake runs a job, without the names of files."""
-    return ", ".join(workflow.dag.reason(job).get_names())
+    reason = workflow.dag.reason(job)
+    if reason.forced and asyncio.run(workflow.persistence.incomplete(job)):
+        return INTERRUPTED
+    return ", ".join(reason.get_names())
 
 
 def hardware() -> Hardware:
@@ -96,12 +120,14 @@ def print_plan() -> None:
     reasons = [(job.rule.name, trigger_of(job)) for job in jobs]
     print("\n".join(describe_plan(reasons, runs, hardware() if runs else None, free_bytes(), images)))
     print_retrained(runs, sys.stdout)
+    if outdated := unnoticed_runs():
+        print("", UNNOTICED, *describe_finished(outdated), sep="\n")
 
 
 def print_retrained(runs: list[PlannedRun], stream) -> None:
     """Say what a real run would delete; nothing if it may, or would delete nothing."""
     if not config["retrain"] and (lost := retrained(runs)):
-        print("", TOLD, *describe_retrained(lost), HOW_TO_GO_ON, sep="\n", file=stream)
+        print("", TOLD, *describe_finished(lost), *how_to_go_on(lost), sep="\n", file=stream)
 
 
 def guard_finished_runs() -> None:
@@ -110,7 +136,15 @@ def guard_finished_runs() -> None:
     In the process that plans: what it decided is decided for the jobs that it starts, here or on a cluster.
     """
     if not config["retrain"] and (lost := retrained(planned_runs(planned_jobs()))):
-        sys.exit("\n".join([STOPPED, *describe_retrained(lost), HOW_TO_GO_ON]))
+        sys.exit("\n".join([STOPPED, *describe_finished(lost), *how_to_go_on(lost)]))
+
+
+def how_to_go_on(lost: list[PlannedRun]) -> Iterator[str]:
+    """What a user can do about finished runs that would be deleted."""
+    yield HOW_TO_GO_ON
+    interrupted = [str(run.folder / "record.json") for run in lost if why(run) == INTERRUPTED]
+    if interrupted:
+        yield f"{HOW_TO_ACCEPT} {shlex.join(interrupted)}"
 
 
 def before_the_first_job() -> None:

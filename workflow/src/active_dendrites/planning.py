@@ -94,8 +94,14 @@ def retrained(planned: Iterable[PlannedRun]) -> list[PlannedRun]:
     return [run for run in planned if run.scale == PAPER and finished_record(run.folder) is not None]
 
 
-def describe_retrained(runs: Sequence[PlannedRun]) -> Iterator[str]:
-    """Lines: which finished runs would be trained again, why, and the hours that they took."""
+def is_outdated(planned: PlannedRun) -> bool:
+    """Whether a run is finished, with other settings or arithmetic than today's."""
+    record = finished_record(planned.folder)
+    return record is not None and bool(changes(record, planned.run))
+
+
+def describe_finished(runs: Sequence[PlannedRun]) -> Iterator[str]:
+    """Lines: which finished runs these are, why they are planned or outdated, and the hours that they took."""
     groups: dict[tuple[str, int, str], list[PlannedRun]] = {}
     for run in runs:
         groups.setdefault((run.run.variant, run.run.num_tasks, why(run)), []).append(run)
