@@ -196,5 +196,5 @@ def test_words() -> None:
     assert [listed(seeds) for seeds in ([3], [2, 1], [1, 2, 3], [5, 1, 2])] == [
         *("seed 3", "seeds 1, 2", "seeds 1 to 3", "seeds 1, 2, 5")
     ]
-    assert [duration(seconds) for seconds in (20, 600, 44_280)] == ["20 seconds", "10 minutes", "12.3 hours"]
+    assert [duration(seconds) for seconds in (20, 600, 44_280)] == ["20 s", "10 min", "12.3 hours"]
     assert [size(number) for number in (5_000, 142_700_000, 79e9)] == ["5 kB", "142.7 MB", "79.0 GB"]

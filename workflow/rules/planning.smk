@@ -13,8 +13,8 @@ from active_dendrites.costs import MNIST_BYTES
 from active_dendrites.planning import (
     Hardware,
     PlannedRun,
-    describe_plan,
     describe_finished,
+    describe_plan,
     is_outdated,
     retrained,
     why,
@@ -32,7 +32,12 @@ INTERRUPTED = "Snakemake was killed before it saw the end of it"
 UNNOTICED = (
     "Not planned, though other settings made them: Snakemake does not know with which settings. Delete their folders."
 )
-HOW_TO_ACCEPT = "To keep those that a killed Snakemake left: snakemake --touch"
+HOW_TO_ACCEPT = "To keep those whose files only have other times, or were left by a killed Snakemake: snakemake --touch"
+HOW_TO_FETCH = """\
+Where only the images are made again, make them first, since equal ones train nothing: give --until prepare_mnist."""
+# In Snakemake's words, as Reason.get_names() has them.
+UPDATED, UPDATED_BEFORE = "updated input files", "input files updated by another job"
+ONLY_TOUCHED = (INTERRUPTED, UPDATED)
 
 
 def asked_targets() -> set[str]:
@@ -96,11 +101,8 @@ def hardware() -> Hardware:
         return Hardware("cuda", None, nodes or limit.get("gpu"))
     from active_dendrites.records import processor_name  # here, because it takes seconds
 
-    return (
-        Hardware("cpu", None, nodes)
-        if nodes
-        else Hardware("cpu", processor_name(), limit.get("_cores") or available_cpu_count())
-    )
+    cores = limit.get("_cores") or available_cpu_count()
+    return Hardware("cpu", None, nodes) if nodes else Hardware("cpu", processor_name(), cores)
 
 
 def free_bytes() -> int:
@@ -142,9 +144,13 @@ def guard_finished_runs() -> None:
 def how_to_go_on(lost: list[PlannedRun]) -> Iterator[str]:
     """What a user can do about finished runs that would be deleted."""
     yield HOW_TO_GO_ON
-    interrupted = [str(run.folder / "record.json") for run in lost if why(run) == INTERRUPTED]
-    if interrupted:
-        yield f"{HOW_TO_ACCEPT} {shlex.join(interrupted)}"
+    reasons = [why(run) for run in lost]
+    files = [str(run.folder / "record.json") for run, reason in zip(lost, reasons) if reason in ONLY_TOUCHED]
+    if files:
+        more = " ... (and so on)" if len(files) > 8 else ""
+        yield f"{HOW_TO_ACCEPT} {shlex.join(files[:8])}{more}"
+    if UPDATED_BEFORE in reasons:
+        yield HOW_TO_FETCH
 
 
 def before_the_first_job() -> None:

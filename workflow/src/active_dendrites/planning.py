@@ -6,7 +6,7 @@ Knows nothing of Snakemake, and loads no PyTorch: a plan is made each time the w
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,17 +126,22 @@ class Row:
 
     num_runs: int = 0
     seconds: float = 0
-    sources: dict[str, None] | None = None
+    sources: dict[str, None] = field(default_factory=dict)  # each once, in order
 
 
 def describe_plan(
-    jobs: Sequence[tuple[str, str]], planned: Sequence[PlannedRun], hardware: Hardware, free_bytes: int, extra: int
+    jobs: Sequence[tuple[str, str]],
+    planned: Sequence[PlannedRun],
+    hardware: Hardware | None,
+    free_bytes: int,
+    extra: int,
 ) -> Iterator[str]:
     """Lines: jobs, hours, reasons and disk.
 
     Args:
         jobs: (rule, why it is planned) of each job.
         planned: the runs of those jobs that train.
+        hardware: where; may be None if nothing is trained.
         free_bytes: of the disk that results go to.
         extra: bytes to be fetched before.
     """
@@ -145,7 +150,7 @@ def describe_plan(
         return
     counts = Counter(rule for rule, _ in jobs).most_common()
     yield f"{len(jobs)} job{'s' * (len(jobs) > 1)}: {', '.join(f'{count} {rule}' for rule, count in counts)}"
-    if planned:
+    if planned and hardware:
         yield from ["", *describe_hours(planned, hardware)]
     yield from ["", "Why:", *describe_reasons(jobs, planned)]
     needed = sum(bytes_of(run) for run in planned)
@@ -159,7 +164,7 @@ def describe_hours(planned: Sequence[PlannedRun], hardware: Hardware) -> Iterato
     longest = 0.0
     for run in planned:
         seconds, source = estimate(run, hardware)
-        row = rows.setdefault(run.name, Row(sources={}))
+        row = rows.setdefault(run.name, Row())
         row.num_runs, row.seconds, row.sources[source] = row.num_runs + 1, row.seconds + seconds, None
         longest = max(longest, seconds * run.num_seeds)
     unit = "core hours" if hardware.device_type == "cpu" else "GPU hours"
@@ -251,10 +256,10 @@ def listed(seeds: Iterable[int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """12.3 hours, 5 minutes, 20 seconds."""
+    """12.3 hours, 5 min, 20 s."""
     if seconds >= 3600:
         return f"{seconds / 3600:.1f} hours"
-    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def size(number: int) -> str:
