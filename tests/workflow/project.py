@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,11 +57,28 @@ class Project:
         return self.root / name
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(self._command(arguments), **self._place(), capture_output=True, text=True)
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Snakemake, without waiting for it."""
+        silent = subprocess.DEVNULL
+        return subprocess.Popen(self._command(arguments), **self._place(), stdout=silent, stderr=silent)
+
+    def _command(self, arguments: Iterable[str]) -> list[str]:
+        return [sys.executable, "-m", "snakemake", *arguments]
+
+    def _place(self) -> dict[str, Any]:
         # No bytecode: an edit within the second that keeps a file's length would go unnoticed.
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
         environment.pop("PYTHONPATH", None)  # the copy's library, not the repository's
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
+        return {"cwd": self.root, "env": environment}
+
+    def copied(self, parent: Path) -> "Project":
+        """The project as it is now, results and times too, in another folder."""
+        other = object.__new__(Project)
+        other.root = parent / self.root.name
+        shutil.copytree(self.root, other.root)
+        return other
 
     def plan(self, *arguments: str) -> list[Job]:
         """The jobs of a dry run."""
@@ -132,6 +149,7 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "seeds": [1, 2],
             "search_seeds": None,
             "seeds_per_job": 1,
+            "retrain": False,
             "mnist": {"folder": str(images), "sha256": sums},
         },
     )

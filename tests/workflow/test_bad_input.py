@@ -293,7 +293,7 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "config/config.yaml",
         lambda text: text + "device: cpu\n",
         [],
-        "config/config.yaml: line 15 found key 'device' twice, expected YAML",
+        "config/config.yaml: line 16 found key 'device' twice, expected YAML",
     ),
     "repeated seeds": (
         "config/config.yaml",
@@ -312,6 +312,12 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         lambda text: text + "\n",
         ["--config", "seeds_per_job=2.5"],
         "--config: seeds_per_job: found 2.5, expected integer",
+    ),
+    "neither true nor false": (
+        "Snakefile",
+        lambda text: text + "\n",
+        ["--config", "retrain=perhaps"],
+        "--config: retrain: found 'perhaps', expected boolean",
     ),
     "sum": (
         "config/config.yaml",

@@ -2,12 +2,17 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from project import Job, Project
 
 VARIANTS = {"prototype", "sparse_representations_only"}
@@ -177,11 +182,28 @@ def save_again(text: str) -> str:
     return nbformat.writes(notebook)
 
 
+def reformatted_rules(text: str) -> str:
+    """Other blank lines, comments and brackets, as another formatter has them."""
+    text = re.sub(r"^( +)params:\n", r"\n\1# a comment\n\1params:\n", text, flags=re.MULTILINE)
+    return re.sub(r"^( +\w+)=(\w+),$", r"\1=(\2),", text, flags=re.MULTILINE)
+
+
+def reformatted_yaml(text: str) -> str:
+    """The same content in another layout, with another comment."""
+    return "# a comment\n" + yaml.safe_dump(yaml.safe_load(text), sort_keys=False, indent=6, default_flow_style=True)
+
+
+def commented(text: str) -> str:
+    """A module with a comment more and other docstrings."""
+    return re.sub('^( *)"""(?=[A-Z])', r'\1"""Said otherwise: ', text, flags=re.MULTILINE) + "\n# A comment.\n"
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [
         ("workflow/notebooks/ablation.ipynb", save_again),
         ("workflow/rules/train.smk", lambda text: text.replace("train.py --scale", "train.py  --scale")),
+        ("workflow/rules/train.smk", reformatted_rules),
         ("workflow/scripts/train.py", lambda text: text + "# a comment\n"),
         ("config/config.yaml", lambda text: text.replace("device: cpu", "device: auto")),
         ("config/config.yaml", lambda text: text.replace("folder: ", "folder: /elsewhere")),
@@ -190,6 +212,7 @@ def save_again(text: str) -> str:
     ids=[
         "saved again",
         "rule reworded",
+        "rules reformatted",
         "script",
         "device",
         "images elsewhere",
@@ -201,20 +224,95 @@ def test_nothing_is_made_again(finished: Project, name: str, change: Callable[[s
         assert finished.plan("quick") == []
 
 
+def test_comments_docstrings_and_layout_of_the_library_make_nothing_again(finished: Project) -> None:
+    """All modules and scripts at once, in narrow lines."""
+    folders = [finished.path(f"workflow/{name}") for name in ("src", "scripts")]
+    with ExitStack() as edits:
+        for path in (path for folder in folders for path in folder.rglob("*.py")):
+            edits.enter_context(finished.edited(str(path.relative_to(finished.root)), commented))
+        narrow = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "60"]
+        subprocess.run([*narrow, *folders], check=True, capture_output=True)
+        assert finished.plan("quick") == []
+
+
+def test_another_layout_of_the_settings_makes_nothing_again(finished: Project) -> None:
+    with ExitStack() as edits:
+        for name in ("config", "defaults", "variants", "experiments", "published", "quick"):
+            edits.enter_context(finished.edited(f"config/{name}.yaml", reformatted_yaml))
+        assert finished.plan("quick") == []
+
+
 def test_a_commit_makes_nothing_again(finished: Project) -> None:
     with finished.edited("Snakefile", lambda text: text + "# a comment\n"):
         git(finished, "commit", "--all", "--message", "second")
         assert finished.plan("quick") == []
 
 
+def test_another_branch_and_back_makes_nothing_again(finished: Project) -> None:
+    """One with other settings, library, notebook and rules: git writes these files anew, twice."""
+    changes = {
+        "config/variants.yaml": lambda text: text.replace("winner_density: 0.05", "winner_density: 0.06"),
+        "config/published.yaml": lambda text: text + "# of the branch\n",
+        "workflow/src/active_dendrites/tables.py": lambda text: text + "\nANSWER = 42\n",
+        "workflow/notebooks/ablation.ipynb": lambda text: text.replace("savefig", "savefig  "),
+        "workflow/rules/train.smk": lambda text: text.replace("threads: 1", "threads: 2"),
+    }
+    times = {name: finished.path(name).stat().st_mtime_ns for name in changes}
+    git(finished, "checkout", "-b", "other")
+    for name, change in changes.items():
+        path = finished.path(name)
+        assert change(path.read_text()) != path.read_text(), name
+        path.write_text(change(path.read_text()))
+    git(finished, "commit", "--all", "--message", "of the branch")
+    assert trained(finished.plan("quick")) == {(variant, seed) for variant in VARIANTS for seed in (1, 2)}
+    git(finished, "checkout", "-")
+    assert not [name for name in changes if finished.path(name).stat().st_mtime_ns == times[name]]
+    assert finished.plan("quick") == []
+
+
+def clone(project: Project, parent: Path) -> Project:
+    """A fresh clone: every file of it has the time of now."""
+    fresh = object.__new__(Project)
+    fresh.root = parent / "clone"
+    git(project, "clone", str(project.root), str(fresh.root))
+    for name in ("profiles", "envs"):  # not committed here
+        shutil.copytree(project.path(name), fresh.path(name), dirs_exist_ok=True)
+    return fresh
+
+
+def test_a_fresh_clone_takes_over_results(finished: Project, tmp_path: Path) -> None:
+    """With Snakemake's folder by content, whatever the times are; without it by their times, which must be kept."""
+    known, moved = (clone(finished, tmp_path / name) for name in ("known", "moved"))
+    for name in (".snakemake", "results"):
+        shutil.copytree(finished.path(name), known.path(name), copy_function=shutil.copyfile)
+    assert known.plan("quick") == []
+    shutil.copytree(finished.path("results"), moved.path("results"))
+    assert trained(moved.plan("quick")) == set()
+
+
 def test_touched_files_make_nothing_again(finished: Project) -> None:
     before = finished.path("results/quick/report.html").stat().st_mtime
-    for folder in ("config", "workflow", "envs", "results/data"):
-        for path in finished.path(folder).rglob("*"):
+    for folder in (".", "config", "workflow", "envs", "profiles", "results/data", "results/quick/runs"):
+        for path in finished.path(folder).glob("*") if folder == "." else finished.path(folder).rglob("*"):
             os.utime(path)
     images = finished.path("results/data/mnist/train-images-idx3-ubyte")
     assert images.stat().st_mtime > before
     assert finished.plan("quick") == []
+
+
+def test_half_a_csv_is_named_and_not_averaged(finished: Project, tmp_path: Path) -> None:
+    """Cut off after the run was finished; deleted, it alone is trained again."""
+    project = finished.copied(tmp_path)
+    name = "results/quick/runs/prototype/tasks-2/seed-2/accuracy.csv"
+    table = project.path("results/quick/tables/comparison.csv")
+    whole = project.path(name).read_bytes()
+    project.path(name).write_bytes(whole[: len(whole) // 2])
+    done = project.snakemake(str(table.relative_to(project.root)), "--cores", "1")
+    assert done.returncode == 1
+    assert f"aggregate: {name}: " in done.stderr  # the log of the job
+    assert not table.exists()
+    project.path(name).unlink()
+    assert trained(project.plan("quick")) == {("prototype", 2)}
 
 
 def test_a_target_prints_its_mean_and_spread(finished: Project) -> None:

@@ -135,12 +135,23 @@ def test_a_seed_without_clusters_among_others_is_named(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["summary", "matrix", "search"])
-def test_a_missing_seed_is_named(runs: Path, kind: str) -> None:
+def test_missing_seeds_are_listed(runs: Path, kind: str) -> None:
     declarations = Declarations(REPOSITORY / "config")
     experiment = next(name for name, found in declarations.experiments.items() if found.kind == kind)
     write_run(runs, "prototype", 3, [[0.99, NA], [0.80, 0.90]])
-    with pytest.raises(IncompleteRunError, match=r"prototype/tasks-2/seed-5/accuracy.csv"):
-        experiment_table(declarations, "paper", experiment, [declared("prototype")], {"prototype": [3, 5]}, runs)
+    with pytest.raises(IncompleteRunError) as raised:
+        experiment_table(
+            declarations,
+            "paper",
+            experiment,
+            [declared("prototype"), declared("xdg")],
+            {"prototype": [5, 3, 6], "xdg": [1]},
+            runs,
+        )
+    place, _, missing = str(raised.value).partition(": ")
+    assert place == "missing 3 of 4 runs, expected all"
+    names = ("prototype/tasks-2/seed-5", "prototype/tasks-2/seed-6", "xdg/tasks-2/seed-1")
+    assert missing.split(", ") == [str(runs / name / "accuracy.csv") for name in names]
 
 
 @pytest.mark.parametrize("name", ["accuracy.csv", "record.json"])
@@ -250,14 +261,20 @@ def test_tasks_that_switch_on_nothing_have_no_overlap(tmp_path: Path) -> None:
     [
         (lambda path: write_activity(path, SECOND[:, :3]), r"found \(2, 3\), expected \(2, 4\), as in .*seed-1"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "data|reshape"),
-        (lambda path: path.unlink(), "No such file"),
     ],
-    ids=["other units", "cut off", "missing"],
+    ids=["other units", "cut off"],
 )
 def test_activity_that_is_not_whole_is_named(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
     _, second = write_activities(tmp_path, FIRST, SECOND)
     damage(second)
     with pytest.raises(IncompleteRunError, match=rf"one/tasks-2/seed-2/activity.npy: .*({message})"):
+        table_of("activity", [declared("one")], {"one": [1, 2]}, tmp_path)
+
+
+def test_a_missing_activity_is_listed(tmp_path: Path) -> None:
+    _, second = write_activities(tmp_path, FIRST, SECOND)
+    second.unlink()
+    with pytest.raises(IncompleteRunError, match=rf"missing 1 of 2 runs, expected all: {second}"):
         table_of("activity", [declared("one")], {"one": [1, 2]}, tmp_path)
 
 

@@ -205,9 +205,12 @@ def table_code(wildcards) -> str:
 
 
 def judging_code(wildcards) -> str:
-    """What decides how published numbers are judged and the verdicts shown."""
+    """What decides how published numbers are judged and the verdicts shown: they and the rule, as read; the code."""
     library = Path(LIBRARY, "active_dendrites")
-    return digest([], [library / "metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))])
+    published = read_yaml(CONFIG_FOLDER / "published.yaml")
+    return digest(
+        published, [library / "metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))]
+    )
 
 
 def digest(content: Any, modules: list[Path]) -> str:

@@ -28,11 +28,13 @@ class WorkflowSettings(Section):
     seeds: Any
     search_seeds: Any
     seeds_per_job: PositiveInt
+    retrain: bool
     mnist: MNISTSettings
 
 
 def check_workflow_settings() -> None:
     """Refuse what config.yaml, or `--config` over it, gets wrong. Raises: ConfigError."""
+    config["retrain"] = given_switch("retrain")
     for key in config:
         typed(WorkflowSettings, {**read_yaml(Path(CONFIG_FILE)), key: config[key]}, source_of(key))
 
@@ -54,6 +56,12 @@ def read_seeds() -> dict[str, dict[str, list[int]]]:
             trials = DECLARATIONS.trials(variant)
             found[scale][variant] = common if trials is None else of_searches or list(range(1, trials + 1))
     return found
+
+
+def given_switch(key: str) -> Any:
+    """Snakemake hands over `--config KEY=true` as text."""
+    given = config[key]
+    return given.lower() == "true" if isinstance(given, str) and given.lower() in ("true", "false") else given
 
 
 def given_seeds(key: str) -> Any:

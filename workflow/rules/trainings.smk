@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import RunConfig
+from active_dendrites.costs import company, count_steps, count_weights, step_milliseconds
 
 # -- which seeds a job trains ------------------------------------------------------------------------------
 #
@@ -72,19 +72,9 @@ def has_results(scale: str, variant: str, num_tasks: int, seeds: tuple[int, ...]
 def training_minutes(num_seeds: int, wildcards, attempt) -> int:
     """A generous limit for the queue of a cluster: at least twice what a step costs, more with each attempt."""
     run, on_cpu = resolve(wildcards), config["device"] == "cpu"
-    steps = run.epochs * run.num_tasks * (run.random_batches or 60_000 // run.batch_size)
-    # Milliseconds: so much in any case, so much for a million weights that a step has to pass over.
-    network, everywhere = run.network, run.consolidation.include_segments
-    slow = network.winner_density is None or network.winner_density > 0.1 or everywhere
-    overhead, per_million = (30, 25 if slow else 5) if on_cpu else (5, 0.1)
-    feedforward, segments = count_weights(run)
-    if run.context.kind == "inferred_prototype":
-        overhead += 20
-        everywhere = True  # each batch has a context of its own, which all segments answer
-    milliseconds = overhead + per_million * (feedforward + everywhere * segments) / 1e6
-    # A CPU takes the seeds in turn; on a GPU eight take at most two and a half times as long as one.
-    milliseconds *= num_seeds if on_cpu else 1 + (num_seeds - 1) / 4
-    return round(attempt * (15 + 2 * steps * milliseconds / 60_000))
+    expected = count_steps(run) * step_milliseconds(run, on_cpu) * company(num_seeds, on_cpu) / 60_000
+    # Expected is what was measured on a CPU. For a GPU it is generous already, and not measured.
+    return round(attempt * (15 + (4 if on_cpu else 2) * expected))
 
 
 def training_memory(num_seeds: int, wildcards, attempt) -> int:
@@ -97,16 +87,6 @@ def training_memory(num_seeds: int, wildcards, attempt) -> int:
     each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
     # A GPU has memory of its own: a network is drawn on the host, and leaves.
     return round(attempt * (4000 + (each if config["device"] == "cuda" else num_seeds * each)))
-
-
-def count_weights(run: RunConfig) -> tuple[int, int]:
-    """Feed-forward weights, and those of segments; of a task-gated network those of a task's part."""
-    network, context = run.network, run.context
-    part = 1 if network.task_gate_density is None else 1.3 * network.task_gate_density
-    sizes = [784, *(part * units for units in network.hidden_units), network.output_units]
-    feedforward = sum(inputs * units for inputs, units in zip(sizes, sizes[1:]))
-    context_size = context.num_pixels if context.kind == "inferred_prototype" else 784
-    return round(feedforward), sum(network.hidden_units) * network.segments_per_unit * context_size
 
 
 def lift_gpu_limit() -> None:

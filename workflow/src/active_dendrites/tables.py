@@ -190,12 +190,16 @@ def experiment_table(
         runs: folder of the scale's runs.
     Returns: the `COLUMNS` of the kind; `low` and `high` are the 95 % t-interval of the mean over seeds. What is not
         known, or not defined, is empty.
-    Raises: IncompleteRunError naming a file; ValueError for a variant without seeds.
+    Raises: IncompleteRunError naming a file, or all that are missing; ValueError for a variant without seeds.
     """
-    kind, table = declarations.experiments[experiment].kind, []
+    kind, table, rows = declarations.experiments[experiment].kind, [], list(rows)
     for row in rows:
         if not seeds.get(row.variant):
             raise ValueError(f"seeds: found none for {row.variant}, expected those of each variant of {experiment}")
+    check_all_there(
+        kind, [run_folder(runs, row.variant, row.num_tasks, seed) for row in rows for seed in seeds[row.variant]]
+    )
+    for row in rows:
         entry = row._asdict() | {"experiment": experiment, "scale": scale}
         if kind == "search":
             entry["search"] = declarations.sweep_of(row.variant)
@@ -204,6 +208,14 @@ def experiment_table(
         measured = rows_of_kind(kind, row, seeds[row.variant], runs)
         table += [entry | found for found in measured]
     return pd.DataFrame(table, columns=COLUMNS[kind])
+
+
+def check_all_there(kind: str, folders: Sequence[Path]) -> None:
+    """Raises: IncompleteRunError with the list of the runs that lack the file which a kind of table is made from."""
+    files = [folder / ("activity.npy" if kind == "activity" else "accuracy.csv") for folder in folders]
+    missing = [str(file) for file in files if not file.exists()]
+    if missing:
+        raise IncompleteRunError(f"missing {len(missing)} of {len(files)} runs, expected all: {', '.join(missing)}")
 
 
 def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) -> Iterable[Row]:

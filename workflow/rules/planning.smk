@@ -1,0 +1,172 @@
+# For plan.smk: what is planned, and what is said of it before anything runs.
+
+import asyncio
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from snakemake.utils import available_cpu_count
+
+from active_dendrites.costs import MNIST_BYTES
+from active_dendrites.planning import (
+    Hardware,
+    PlannedRun,
+    describe_finished,
+    describe_plan,
+    is_outdated,
+    retrained,
+    why,
+)
+
+TRAINING_RULES = {training.name for training in TRAININGS}
+NAMES = {(scale, *run): name for name, (scale, runs) in TARGETS.items() for run in runs}
+STOPPED = "Stopped before anything was done: finished runs of paper scale would be deleted and trained again."
+TOLD = "Finished runs of paper scale would be deleted and trained again; without --config retrain=true it will stop:"
+HOW_TO_GO_ON = """\
+To train them again: --config retrain=true, which replaces the `config:` of a profile, or set it in config/config.yaml.
+To keep them: undo the change, or leave out what forces them."""
+# Snakemake marks the files of a job until the job ends; a training may outlive the Snakemake that started it.
+INTERRUPTED = "Snakemake was killed before it saw the end of it"
+UNNOTICED = (
+    "Not planned, though other settings made them: Snakemake does not know with which settings. Delete their folders."
+)
+HOW_TO_ACCEPT = "To keep those whose files only have other times, or were left by a killed Snakemake: snakemake --touch"
+HOW_TO_FETCH = """\
+Where only the images are made again, make them first, since equal ones train nothing: give --until prepare_mnist."""
+# In Snakemake's words, as Reason.get_names() has them.
+UPDATED, UPDATED_BEFORE = "updated input files", "input files updated by another job"
+ONLY_TOUCHED = (INTERRUPTED, UPDATED)
+
+
+def asked_targets() -> set[str]:
+    """What the command line asks for."""
+    return set(workflow.dag_settings.targets)
+
+
+def planned_results(wildcards) -> list[str]:
+    """What `all` makes, unless other targets are named beside `plan`: then those are planned."""
+    if workflow.execution_settings.no_hooks:
+        sys.exit("plan: found --no-hooks, which would not stop before the first job, expected plan without it")
+    return [] if asked_targets() - {"plan"} else scale_results(PAPER, "paper")
+
+
+# -- what is planned ---------------------------------------------------------------------------------------
+
+
+def planned_jobs() -> list:
+    """The jobs that are to run; targets that only name files are none."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+    return [job for job in jobs if not job.rule.norun and job.rule.name != "plan"]
+
+
+def unnoticed_runs() -> list[PlannedRun]:
+    """Finished runs of other settings that are not planned, as where results came without the folder .snakemake."""
+    jobs = [job for job in workflow.dag.jobs if not workflow.dag.needrun(job)]
+    return [run for run in planned_runs(jobs) if is_outdated(run)]
+
+
+def planned_runs(jobs: list) -> Iterator[PlannedRun]:
+    """Each seed that is to be trained, in the order of the targets."""
+    place = {name: index for index, name in enumerate(TARGETS)}
+    found = [run for job in jobs if job.rule.name in TRAINING_RULES for run in runs_of_job(job)]
+    yield from sorted(found, key=lambda run: (place.get(run.name, len(place)), run.run.variant, run.seed))
+
+
+def runs_of_job(job) -> Iterator[PlannedRun]:
+    """The seeds of a training."""
+    scale, variant, num_tasks = job.wildcards.scale, job.wildcards.variant, int(job.wildcards.num_tasks)
+    name = NAMES.get((scale, variant, num_tasks), f"{variant}, {num_tasks} tasks")
+    folders = [Path(path).parent for path in job.output.record]
+    for folder in folders:
+        seed = int(folder.name.removeprefix("seed-"))
+        settings = settings_of(scale, variant, num_tasks)
+        yield PlannedRun(name, scale, seed, len(folders), folder, settings, trigger_of(job))
+
+
+def trigger_of(job) -> str:
+    """Why Snakemake runs a job, without the names of files."""
+    reason = workflow.dag.reason(job)
+    if reason.forced and asyncio.run(workflow.persistence.incomplete(job)):
+        return INTERRUPTED
+    return ", ".join(reason.get_names())
+
+
+def hardware() -> Hardware:
+    """What trainings will run on, and how many at a time."""
+    limit = {name: getattr(given, "value", given) for name, given in workflow.global_resources.items()}
+    nodes = limit.get("_nodes")
+    if config["device"] == "cuda" or not (config["device"] == "cpu" or lacks_gpu()):
+        return Hardware("cuda", None, nodes or limit.get("gpu"))
+    from active_dendrites.records import processor_name  # here, because it takes seconds
+
+    cores = limit.get("_cores") or available_cpu_count()
+    return Hardware("cpu", None, nodes) if nodes else Hardware("cpu", processor_name(), cores)
+
+
+def free_bytes() -> int:
+    """Of the disk that results go to."""
+    place = Path(RESULTS).absolute()
+    return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+
+
+# -- hooks -------------------------------------------------------------------------------------------------
+
+
+def print_plan() -> None:
+    """The plan, on stdout."""
+    jobs = planned_jobs()
+    runs = list(planned_runs(jobs))
+    images = MNIST_BYTES if any(job.rule.name == "prepare_mnist" for job in jobs) else 0
+    reasons = [(job.rule.name, trigger_of(job)) for job in jobs]
+    print("\n".join(describe_plan(reasons, runs, hardware() if runs else None, free_bytes(), images)))
+    print_retrained(runs, sys.stdout)
+    if outdated := unnoticed_runs():
+        print("", UNNOTICED, *describe_finished(outdated), sep="\n")
+
+
+def print_retrained(runs: list[PlannedRun], stream) -> None:
+    """Say what a real run would delete; nothing if it may, or would delete nothing."""
+    if not config["retrain"] and (lost := retrained(runs)):
+        print("", TOLD, *describe_finished(lost), *how_to_go_on(lost), sep="\n", file=stream)
+
+
+def guard_finished_runs() -> None:
+    """Stop where finished runs would be deleted, unless `retrain` says that they may.
+
+    In the process that plans: what it decided is decided for the jobs that it starts, here or on a cluster.
+    """
+    if not config["retrain"] and (lost := retrained(planned_runs(planned_jobs()))):
+        sys.exit("\n".join([STOPPED, *describe_finished(lost), *how_to_go_on(lost)]))
+
+
+def how_to_go_on(lost: list[PlannedRun]) -> Iterator[str]:
+    """What a user can do about finished runs that would be deleted."""
+    yield HOW_TO_GO_ON
+    reasons = [why(run) for run in lost]
+    files = [str(run.folder / "record.json") for run, reason in zip(lost, reasons) if reason in ONLY_TOUCHED]
+    if files:
+        more = " ... (and so on)" if len(files) > 8 else ""
+        yield f"{HOW_TO_ACCEPT} {shlex.join(files[:8])}{more}"
+    if UPDATED_BEFORE in reasons:
+        yield HOW_TO_FETCH
+
+
+def before_the_first_job() -> None:
+    """Print the plan and stop, or guard finished runs; --touch trains nothing."""
+    if "plan" in asked_targets():
+        print_plan()
+        sys.exit(0)
+    if not workflow.touch:
+        guard_finished_runs()
+
+
+def tell_dry_run() -> None:
+    """At the end of a dry run, which calls no hooks: the plan if it is asked for, and what the guard would do."""
+    if not workflow.dryrun or workflow.dag is None:
+        return
+    if "plan" in asked_targets():
+        print_plan()
+    else:
+        print_retrained(list(planned_runs(planned_jobs())), sys.stderr)

@@ -1,0 +1,81 @@
+"""What a run costs before it is made: steps, seconds, bytes. A model, for plans and for the limits of a queue."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from active_dendrites.config import RunConfig
+
+MNIST_IMAGES, TEST_IMAGES = 60_000, 10_000
+MNIST_BYTES = 54_950_048  # the four files, uncompressed
+MEASURED_ON = "AMD EPYC, 2.6 GHz, one thread"  # where the numbers for a CPU come from; those for a GPU are guesses
+
+
+def count_steps(run: RunConfig) -> int:
+    """Optimiser steps of a run."""
+    images = run.data.train_images or MNIST_IMAGES
+    of_images = -(-images // run.batch_size) if run.keep_last_batch else images // run.batch_size
+    return run.epochs * run.num_tasks * (run.random_batches or of_images)
+
+
+def count_weights(run: RunConfig) -> tuple[int, int]:
+    """Feed-forward weights, and those of segments; of a task-gated network those of a task's part."""
+    network, context = run.network, run.context
+    part = 1 if network.task_gate_density is None else 1.3 * network.task_gate_density
+    sizes = [784, *(part * units for units in network.hidden_units), network.output_units]
+    feedforward = sum(inputs * units for inputs, units in pairwise(sizes))
+    context_size = context.num_pixels if context.kind == "inferred_prototype" else 784
+    return round(feedforward), sum(network.hidden_units) * network.segments_per_unit * context_size
+
+
+def step_milliseconds(run: RunConfig, on_cpu: bool) -> float:
+    """One step of one seed: so much in any case, so much for a million weights that a step has to pass over."""
+    return cpu_milliseconds(run) if on_cpu else gpu_milliseconds(run)
+
+
+def cpu_milliseconds(run: RunConfig) -> float:
+    """On one thread; fitted to the hours of the README's targets, and within a quarter of each."""
+    feedforward, segments = (count / 1e6 for count in count_weights(run))
+    winners = run.network.winner_density
+    all_segments = run.consolidation.include_segments
+    dense = winners is None or winners > 0.1 or all_segments
+    of_segments, inference = 0.0, 0
+    if all_segments:
+        of_segments = 11.0
+    elif run.context.kind == "inferred_prototype":
+        of_segments, inference = 0.9, 20  # each batch has a context of its own, which all segments answer
+    return 8 + inference + (17 if dense else 4.2) * feedforward + of_segments * segments
+
+
+def gpu_milliseconds(run: RunConfig) -> float:
+    """On a GPU, not measured."""
+    feedforward, segments = (count / 1e6 for count in count_weights(run))
+    inferred = run.context.kind == "inferred_prototype"
+    every_segment = inferred or run.consolidation.include_segments
+    return 5 + 20 * inferred + 0.1 * (feedforward + every_segment * segments)
+
+
+def company(num_seeds: int, on_cpu: bool) -> float:
+    """How many times as long seeds side by side take as one: a CPU takes them in turn, a GPU eight in 2.75 times."""
+    return num_seeds if on_cpu else 1 + (num_seeds - 1) / 4
+
+
+def run_seconds(run: RunConfig, on_cpu: bool, num_seeds: int = 1) -> float:
+    """Learning and tests of seeds side by side."""
+    # Testing an image is a third of learning it: there is no way back through the network.
+    tests = sum(after_each_task(run)) * TEST_IMAGES / run.batch_size / 3
+    return (count_steps(run) + tests) * step_milliseconds(run, on_cpu) / 1000 * company(num_seeds, on_cpu)
+
+
+def after_each_task(run: RunConfig) -> Iterator[int]:
+    """How many tasks are tested after each task."""
+    after_tasks = run.evaluation.after_tasks
+    for task in range(1, run.num_tasks + 1):
+        tests_all = after_tasks == "every" or task in after_tasks or task == run.num_tasks
+        yield task if tests_all else 1
+
+
+def run_bytes(run: RunConfig) -> int:
+    """The files of a finished run: activities, a row for each test, a line of the log for each epoch and task."""
+    activity = 4 * run.num_tasks * run.network.hidden_units[-1]
+    accuracy, log = 12 * sum(after_each_task(run)), 110 * run.num_tasks * (run.epochs + 1)
+    return activity + accuracy + log + 4000
