@@ -406,6 +406,25 @@ def test_the_script_writes_a_table(tmp_path: Path, aggregate, declarations: Decl
     assert not path.exists()
 
 
+def test_the_script_refuses_runs_of_other_settings(tmp_path: Path, aggregate, declarations: Declarations) -> None:
+    """Without Snakemake's notes nothing else would tell."""
+    counts = dict(declarations.runs_of("quick", "accuracy_matrix"))
+    records = {}
+    for variant, num_tasks in counts.items():
+        records[variant] = write_run(tmp_path, variant, 1, whole_matrix(num_tasks)) / "record.json"
+        settings = declarations.resolve("quick", variant, num_tasks, 1).settings_hash()
+        records[variant].write_text(f'{{"clusters": null, "settings_hash": "{settings}"}}')
+    options = ["--scale", "quick", "--experiment", "accuracy_matrix", "--runs", tmp_path]
+    options += ["--output", tmp_path / "t.csv", *(f"--seeds={variant}=1" for variant in counts)]
+    assert aggregate("table", *options) == ("", "")
+    (tmp_path / "t.csv").unlink()
+    settings = declarations.resolve("quick", "prototype", counts["prototype"], 1).settings_hash()
+    records["prototype"].write_text('{"clusters": null, "settings_hash": "1234"}')
+    said = f"{records['prototype']}: settings_hash: found 1234, expected {settings} of today's settings"
+    assert aggregate("table", *options)[1] == f"aggregate: {said}; delete its folder to train it again"
+    assert not (tmp_path / "t.csv").exists()
+
+
 @pytest.mark.parametrize("seeds", ["prototype", "=1", "prototype=", "prototype=1,x", "prototype=1,,2", "prototype=1,1"])
 def test_the_script_refuses_seeds_that_are_none(tmp_path: Path, aggregate, seeds: str) -> None:
     options = ["--scale", "quick", "--experiment", "clusters", "--runs", tmp_path, "--output", tmp_path / "table.csv"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from active_dendrites.declarations import Declarations
 from active_dendrites.published import declared_rows, read_published
-from active_dendrites.tables import experiment_table, summary_lines, write_table
+from active_dendrites.tables import check_settings, experiment_table, summary_lines, write_table
 
 
 def main() -> None:
@@ -50,6 +50,7 @@ def seeds_of(text: str) -> tuple[str, list[int]]:
 def write_experiment(arguments: argparse.Namespace) -> None:
     declarations, scale, experiment = Declarations(arguments.config), arguments.scale, arguments.experiment
     rows = declared_rows(declarations, read_published(declarations), scale, experiment)
+    check_settings(declarations, scale, experiment, dict(arguments.seeds), arguments.runs)
     table = experiment_table(declarations, scale, experiment, rows, dict(arguments.seeds), arguments.runs)
     write_table(arguments.output, table)
 

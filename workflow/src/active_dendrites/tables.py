@@ -29,7 +29,14 @@ from active_dendrites.metrics import (
     summarise,
 )
 from active_dendrites.published import DeclaredRow
-from active_dendrites.records import IncompleteRunError, read_accuracy, read_activity, read_clusters, whole_file
+from active_dendrites.records import (
+    IncompleteRunError,
+    read_accuracy,
+    read_activity,
+    read_clusters,
+    read_record,
+    whole_file,
+)
 
 Row = dict[str, Any]
 
@@ -216,6 +223,25 @@ def check_all_there(kind: str, folders: Sequence[Path]) -> None:
     missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise IncompleteRunError(f"missing {len(missing)} of {len(files)} runs, expected all: {', '.join(missing)}")
+
+
+def check_settings(
+    declarations: Declarations, scale: str, experiment: str, seeds: Mapping[str, Sequence[int]], runs: Path
+) -> None:
+    """Refuse runs of other settings than today's, which Snakemake does not notice where its own notes are gone.
+
+    Raises: IncompleteRunError naming the record.
+    """
+    for variant, num_tasks in declarations.runs_of(scale, experiment):
+        for seed in seeds.get(variant, ()):
+            path = run_folder(runs, variant, num_tasks, seed) / "record.json"
+            expected = declarations.resolve(scale, variant, num_tasks, seed).settings_hash()
+            found = read_record(path).get("settings_hash") if path.exists() else None
+            if found not in (None, expected):
+                raise IncompleteRunError(
+                    f"{path}: settings_hash: found {found}, expected {expected} of today's settings;"
+                    " delete its folder to train it again"
+                )
 
 
 def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) -> Iterable[Row]:
