@@ -215,6 +215,19 @@ def test_the_readme_says_what_each_target_trains() -> None:
     assert {name: said.get(name) for name in seeds} == seeds
 
 
+def test_the_readme_names_tests_that_exist() -> None:
+    """What happens when ...: each line is shown by a test."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    files = (REPOSITORY / "tests").rglob("test_*.py")
+    there = {name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+    lines = text.split("| what happens when")[1].split("\n\n")[0].splitlines()[2:]
+    assert len(lines) > 25
+    for line in lines:
+        named = re.findall(r"`(test_\w+)`", line)
+        assert line.startswith("| **") or named, line
+        assert set(named) <= there, line
+
+
 def test_seeds_may_be_given_on_the_command_line(project: Project) -> None:
     runs = trainings(project.plan("three_layer_mlp_10", "--config", "seeds=[3]"), "paper")
     assert runs == Counter([("three_layer_mlp", 10, 3)])
