@@ -29,6 +29,7 @@ include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/slurm.smk"
 
 
 # The paper at full scale: every run of its figures, every table and figure, and the reports.
