@@ -20,6 +20,7 @@ from project import REPOSITORY
 
 REPAIR = "workflow/rules/slurm.smk"
 JOBS = ("1", "2")
+WAITS = dict.fromkeys(JOBS, "active")
 MENDED = (
     f"{REPAIR}: found no such fault in version {version('snakemake-executor-plugin-slurm')} of"
     " snakemake-executor-plugin-slurm, expected it; delete this part of the repair and of its tests"
@@ -70,19 +71,21 @@ def repair(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture
 def poll(repair: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
-    """Polls with stand-ins of SLURM's commands, which print what they are told, or fail."""
+    """Polls, with stand-ins of SLURM's commands that print one answer after the other, or fail; the last result."""
     monkeypatch.setattr(plugin, "query_job_status", plugin.query_job_status)  # put back afterwards
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
-    def poll(answer: str | None, repaired: bool, requeue: bool = False) -> dict[str, str]:
-        script = "#!/bin/sh\nexit 1\n" if answer is None else f"#!/bin/sh\nprintf '%s\\n' '{answer}'\n"
-        contents = {"squeue": script, "sacct": script, "scontrol": "#!/bin/sh\necho 'MinJobAge = 300 sec'\n"}
-        for name, content in contents.items():
-            (tmp_path / name).write_text(content)
-            (tmp_path / name).chmod(0o755)
+    def poll(*answers: str | None, repaired: bool, requeue: bool = False) -> dict[str, str]:
         if repaired:
             repair["repair_slurm_plugin"](plugin, lambda: requeue)
-        return Executor().poll()
+        for answer in answers:
+            script = "#!/bin/sh\nexit 1\n" if answer is None else f"#!/bin/sh\nprintf '%s\\n' '{answer}'\n"
+            contents = {"squeue": script, "sacct": script, "scontrol": "#!/bin/sh\necho 'MinJobAge = 300 sec'\n"}
+            for name, content in contents.items():
+                (tmp_path / name).write_text(content)
+                (tmp_path / name).chmod(0o755)
+            found = Executor().poll()
+        return found
 
     return poll
 
@@ -94,25 +97,28 @@ def test_the_repair_is_for_the_installed_version(repair: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("answer", "fault", "repaired"),
+    ("answers", "fault", "repaired"),
     [
-        pytest.param(None, {}, {"1": "active", "2": "active"}, id="no answer"),
+        pytest.param([None], {}, WAITS, id="no answer"),
         pytest.param(
-            "1|CANCELLED by 0\n2|RUNNING",
-            {"1": "active", "2": "active"},
-            {"1": "error", "2": "active"},
-            id="cancelled by a user",
+            ["1|CANCELLED by 0\n2|RUNNING"], WAITS, {"1": "error", "2": "active"}, id="cancelled, says the accounting"
         ),
+        pytest.param(["1|PREEMPTED\n2|RUNNING"], WAITS, {"1": "error", "2": "active"}, id="preempted"),
         pytest.param(
-            "1|PREEMPTED\n2|RUNNING", {"1": "active", "2": "active"}, {"1": "error", "2": "active"}, id="preempted"
+            ["1|RUNNING\n2|RUNNING", "2|RUNNING"], WAITS, {"1": "success", "2": "active"}, id="forgotten by squeue"
         ),
     ],
 )
 def test_a_fault_is_there_and_is_repaired(
-    poll: Callable[..., dict[str, str]], answer: str | None, fault: dict, repaired: dict
+    poll: Callable[..., dict[str, str]], answers: list[str | None], fault: dict, repaired: dict
 ) -> None:
-    assert poll(answer, repaired=False) == fault, MENDED
-    assert poll(answer, repaired=True) == repaired
+    """Here "success" means that the results are looked for: Snakemake fails a job that has none."""
+    assert poll(*answers, repaired=False) == fault, MENDED
+    assert poll(*answers, repaired=True) == repaired
+
+
+def test_a_job_that_squeue_does_not_know_yet_is_waited_for(poll: Callable[..., dict[str, str]]) -> None:
+    assert poll("2|RUNNING", None, "2|RUNNING", repaired=True) == WAITS
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,7 @@ def test_other_states_mean_what_they_did(poll: Callable[..., dict[str, str]], st
 
 
 def test_a_preempted_job_is_waited_for_where_slurm_starts_it_again(poll: Callable[..., dict[str, str]]) -> None:
-    assert poll("1|PREEMPTED\n2|RUNNING", repaired=True, requeue=True) == {"1": "active", "2": "active"}
+    assert poll("1|PREEMPTED\n2|RUNNING", repaired=True, requeue=True) == WAITS
 
 
 def test_the_workflow_applies_the_repair(make_project: Callable) -> None:
