@@ -31,6 +31,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/planning.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/slurm.smk"
 
 
 # The paper at full scale: every run of its figures, every table and figure, and the reports.

@@ -70,15 +70,18 @@ def has_results(scale: str, variant: str, num_tasks: int, seeds: tuple[int, ...]
 
 
 def training_minutes(num_seeds: int, wildcards, attempt) -> int:
-    """A generous limit for the queue of a cluster: at least twice what a step costs, more with each attempt."""
+    """A generous limit for the queue of a cluster: at least twice what a step costs, and twice that if it failed."""
     run, on_cpu = resolve(wildcards), config["device"] == "cpu"
     expected = count_steps(run) * step_milliseconds(run, on_cpu) * company(num_seeds, on_cpu) / 60_000
     # Expected is what was measured on a CPU. For a GPU it is generous already, and not measured.
-    return round(attempt * (15 + (4 if on_cpu else 2) * expected))
+    return round(repeated(attempt) * (15 + (4 if on_cpu else 2) * expected))
 
 
 def training_memory(num_seeds: int, wildcards, attempt) -> int:
-    """Megabytes: Python, CUDA and the images; and of each seed the weights, with what learning keeps beside them."""
+    """Megabytes: Python, CUDA and the images; and of each seed the weights, with what learning keeps beside them.
+
+    The two Snakemakes that stand around a training on a cluster take 300 of them.
+    """
     run = resolve(wildcards)
     feedforward, segments = count_weights(run)
     # Gradients, Adam's moments, consolidation and transients; of segments the moments, unless they are two numbers.
@@ -86,7 +89,15 @@ def training_memory(num_seeds: int, wildcards, attempt) -> int:
     copies_of_segments = 8 if run.consolidation.include_segments else 1 if run.reset_optimizer and fixed else 3
     each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
     # A GPU has memory of its own: a network is drawn on the host, and leaves.
-    return round(attempt * (4000 + (each if config["device"] == "cuda" else num_seeds * each)))
+    return round(repeated(attempt) * (4000 + (each if config["device"] == "cuda" else num_seeds * each)))
+
+
+def repeated(attempt: int) -> int:
+    """How many times as much an attempt may take: never more than twice, which no queue would accept in the end.
+
+    Most attempts fail for no fault of their own, and each goes on where the last one was saved.
+    """
+    return min(attempt, 2)
 
 
 def lift_gpu_limit() -> None:

@@ -94,16 +94,16 @@ class Checkpoints:
         sync_folder(self.folder)  # the names of the new files too, before any old one goes
 
     def load(self, serial: int) -> tuple[State, list[State]]:
-        """The state and all changes, in their order.
+        """The state and all changes, in their order. These stay on the disk until they are read, and must be copied.
 
         Raises:
             CheckpointError: it was written by a training of other settings, or of another arithmetic.
             DamagedError: it is not as it was written; names the file.
         """
         parts = [Part(**part) for part in self._read_manifest(serial)["parts"]]
-        contents = [self._read(part) for part in parts]
+        changes, state = [self._read(part, mapped=True) for part in parts[:-1]], self._read(parts[-1])
         self.newest, self.changes = serial, parts[:-1]
-        return contents[-1], contents[:-1]
+        return state, changes
 
     def are_of_company(self) -> bool:
         """Whether all that are whole were written in the same company."""
@@ -132,7 +132,7 @@ class Checkpoints:
                 )
         return content
 
-    def _read(self, part: Part) -> State:
+    def _read(self, part: Part, mapped: bool = False) -> State:
         path = self.folder / part.name
         try:
             with path.open("rb") as file:
@@ -142,7 +142,7 @@ class Checkpoints:
         if found != part.sha256:
             size = path.stat().st_size
             raise DamagedError(f"{path}: found {size} bytes of another sum, expected {part.bytes} with the one noted")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
 
     def remove_old(self) -> None:
         """Remove all but the newest, that before it, and their files."""

@@ -125,7 +125,7 @@ class InferredPrototypes(NoContexts):
         exemplars: State = {}
         for change in changes:
             exemplars |= change
-        self.saved = [exemplars[index] for index in range(len(state["clusters"]["counts"]))]
+        self.saved = [exemplars[index].clone() for index in range(len(state["clusters"]["counts"]))]
         self.clusters.restore(state["clusters"] | {"exemplars": self.saved})
 
     def _rounded(self, means: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class Learner(ABC):
 
     @abstractmethod
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
-        """Take over the state and all changes of each seed; within an epoch, `begin_epoch` and `go_to` follow.
+        """Copy the state and all changes of each seed; within an epoch, `begin_epoch` and `go_to` follow.
 
         The contexts are then those from before the epoch, because `begin_epoch` infers the epoch's anew.
         """
