@@ -3,7 +3,7 @@
 Letters: R seeds, learned side by side, T tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -78,16 +78,14 @@ class Course:
     def _learning(self) -> int | None:
         return self.task if self.within else None
 
-    def states(self) -> list[State]:
+    def states(self) -> Iterator[State]:
         """Of each seed, what has to be saved but for `changes`."""
         orders = self.orders_before if self.within else [order.get_state() for order in self.orders]
-        return [
-            {
+        for order, accuracy, state in zip(orders, self.accuracy, self.learner.state(self._learning), strict=True):
+            yield {
                 **{"task": self.task, "epoch": self.epoch, "within": self.within},
-                **{"order": order, "accuracy": torch.from_numpy(accuracy), "learner": state},
+                **{"order": order, "accuracy": torch.tensor(accuracy), "learner": state},
             }
-            for order, accuracy, state in zip(orders, self.accuracy, self.learner.state(self._learning), strict=True)
-        ]
 
     def changes(self, everything: bool) -> list[State]:
         """See `Learner.changes`."""

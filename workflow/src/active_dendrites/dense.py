@@ -6,7 +6,7 @@ recorded once and replayed (`graphs.Replayed`), so it reads and changes only ten
 Letters: R seeds, B batch, P pixels, I inputs, U units, S segments per unit, C size of the context, N contexts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -251,21 +251,18 @@ class DenseLearner(Learner):
         if self.subnetworks:
             self._leave()
 
-    def state(self, task: int | None) -> list[State]:
+    def state(self, task: int | None) -> Iterator[State]:
         moments = self._needs_moments(task)
         tensors, numbers = self._tensors(task), self._numbers()
-        snapshots = self._contexts(task)
-        return [
-            {
+        for seed, (contexts, snapshot) in enumerate(zip(self.contexts, self._contexts(task), strict=True)):
+            yield {
                 "tensors": {name: [copied(tensor[seed]) for tensor in tensors[name]] for name in tensors},
                 "segments": [segments.state(seed, moments) for segments in self.segments],
                 "dropout": [draws.get_state() for draws in self.dropout.generators[seed : seed + 1]],
-                "contexts": contexts.state(snapshots[seed]),
+                "contexts": contexts.state(snapshot),
                 **numbers,
                 "done": 0 if task is None else self.taken,
             }
-            for seed, contexts in enumerate(self.contexts)
-        ]
 
     def changes(self, task: int | None, everything: bool) -> list[State]:
         moments = self._needs_moments(task)

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,8 +157,8 @@ class InTurn(Learner):
         found = [learner.evaluate(which) for learner in self.learners]
         return Tested(*(np.concatenate(same) for same in zip(*found, strict=True)))
 
-    def state(self, task: int | None) -> list[State]:
-        return [learner.state(task) for learner in self.learners]
+    def state(self, task: int | None) -> Iterator[State]:
+        return (learner.state(task) for learner in self.learners)
 
     def changes(self, task: int | None, everything: bool) -> list[State]:
         return [learner.changes(task, everything) for learner in self.learners]

@@ -1,7 +1,7 @@
 """What the loop of `engine` asks of a learner: to learn step by step, to be tested, to be saved between steps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,8 +62,8 @@ class Learner(ABC):
         """How large the `changes` of a seed are that hold everything."""
 
     @abstractmethod
-    def state(self, task: int | None) -> list[State]:
-        """Of each seed, what the rest depends on but for `changes`.
+    def state(self, task: int | None) -> Iterator[State]:
+        """Of each seed, what the rest depends on but for `changes`; one after the other, since they may be large.
 
         Args:
             task: the one that is being learned; None between tasks, when less is needed.
@@ -91,5 +91,7 @@ def as_tensors(arrays: Mapping[str, np.ndarray]) -> State:
 
 
 def copied(tensor: Tensor) -> Tensor:
-    """A tensor's values on the CPU, in memory of their own: a view would be saved with all that it is a view of."""
+    """A tensor's values on the CPU, in memory that holds nothing else: a view is saved with all that it is a view of."""
+    if tensor.is_cpu and tensor.untyped_storage().nbytes() == tensor.nbytes:
+        return tensor.detach()
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
