@@ -91,7 +91,7 @@ def as_tensors(arrays: Mapping[str, np.ndarray]) -> State:
 
 
 def copied(tensor: Tensor) -> Tensor:
-    """A tensor's values on the CPU, in memory that holds nothing else: a view is saved with all that it is a view of."""
+    """A tensor on the CPU, in memory that holds nothing else: a view is saved with all that it is a view of."""
     if tensor.is_cpu and tensor.untyped_storage().nbytes() == tensor.nbytes:
         return tensor.detach()
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
