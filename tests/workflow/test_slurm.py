@@ -119,12 +119,9 @@ class Storm:
         self.await_that(f"{text!r} from Snakemake", lambda: text in self.output.read_text()[after:])
 
     def is_midway(self, job: Job) -> bool:
-        """Whether this job has saved a checkpoint or, where none is kept, learned a task."""
-        log, checkpoint = self.folder(job.run) / "train.log", self.folder(job.run) / "checkpoint"
-        if any(is_newer(path, job.start) for path in checkpoint.glob("[!.]*")):
-            return True
-        # AFTER MERGE: return False here, because a task is said to be learned before its checkpoint is written
-        return is_newer(log, job.start) and re.search(r"task \d/5 learned", log.read_text()) is not None
+        """Whether this job has saved a checkpoint."""
+        saved = (self.folder(job.run) / "checkpoint").glob("0*.json")
+        return any(is_newer(path, job.start) for path in saved)
 
     def folder(self, run: tuple[str, int]) -> Path:
         return self.project.path("results/quick/runs/{}/tasks-5/seed-{}".format(*run))
@@ -165,7 +162,12 @@ class Storm:
 
     def hang(self, job: Job) -> str:
         """Nothing is learned any more, until the time limit, which SLURM checks twice a minute."""
-        training(self.folder(job.run)).suspend()
+        process = training(self.folder(job.run))
+        told = process.cmdline()
+        assert told[told.index("--limit-minutes") + 1] in ("15", "30"), (
+            told
+        )  # so that its own clock would have ended it
+        process.suspend()
         slurm("scontrol", "update", f"JobId={job.number}", "EndTime=now+1")
         return "time limit"
 
@@ -271,7 +273,7 @@ def test_a_training_survives_an_accident(storm: Storm, accident: str) -> None:
     assert storm.states[job.number] == ENDS[accident]
     assert f"SLURM-job '{job.number}' failed" in storm.output.read_text()
     assert storm.record(job.run)["seed"] == job.run[1]
-    # AFTER MERGE: went_on(storm.record(job.run))
+    went_on(storm.record(job.run))
 
 
 def test_every_training_met_an_accident(storm: Storm) -> None:
@@ -281,7 +283,8 @@ def test_every_training_met_an_accident(storm: Storm) -> None:
 
 def test_a_killed_snakemake_takes_up_its_work(storm: Storm) -> None:
     assert [storm.states[job.number] for job in storm.killed_drivers_jobs] == ["CANCELLED", "CANCELLED"]
-    # AFTER MERGE: for job in storm.killed_drivers_jobs: went_on(storm.record(job.run))
+    for job in storm.killed_drivers_jobs:
+        went_on(storm.record(job.run))
 
 
 def test_the_controller_may_go_away(storm: Storm) -> None:
