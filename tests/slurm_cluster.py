@@ -84,7 +84,7 @@ CGROUP_CONF = "CgroupPlugin=cgroup/v1\n"  # else a node gives up where both vers
 
 
 class ClusterUnavailableError(RuntimeError):
-    """No cluster can be had here; a line that says why."""
+    """This machine can have no cluster; a line that says why."""
 
 
 class SlurmCluster:
@@ -105,7 +105,10 @@ class SlurmCluster:
         self.stop()
 
     def start(self) -> None:
-        """Raises: ClusterUnavailableError, with nothing left behind, if there can be no cluster."""
+        """Raises: ClusterUnavailableError if this machine can have no cluster; RuntimeError if one does not start.
+
+        Nothing is left behind then.
+        """
         check_machine()
         with ExitStack() as undo:
             undo.enter_context(interrupted_by_sigterm())
@@ -200,7 +203,7 @@ class SlurmCluster:
                 logs = sorted([*self.folder.glob("*.log"), *self.folder.glob("*.output")])
                 last = [f"{log.name}: {line}" for log in logs for line in log.read_text().splitlines()[-3:]]
                 fault = f"{ended} ended" if ended else f"not so after {seconds:.0f} seconds"
-                raise ClusterUnavailableError("\n".join([f"SLURM: found {fault}, expected that {what}", *last]))
+                raise RuntimeError("\n".join([f"SLURM: found {fault}, expected that {what}", *last]))
             time.sleep(0.05)
 
     def reap(self) -> None:
@@ -356,7 +359,7 @@ def main() -> None:
             threading.Event().wait()
     except KeyboardInterrupt:
         print("stopped")
-    except ClusterUnavailableError as fault:
+    except RuntimeError as fault:
         sys.exit(f"slurm_cluster: {fault}")
 
 

@@ -209,7 +209,7 @@ def training(folder: Path) -> psutil.Process:
     """The process that trains into a folder."""
     for process in psutil.process_iter(["cmdline", "cwd"]):
         told = process.info["cmdline"] or []
-        if "workflow/scripts/train.py" in told and told[0] != "/bin/sh":
+        if "workflow/scripts/train.py" in told:
             into = Path(process.info["cwd"], told[told.index("--run-folder") + 1])
             if into == folder:
                 return process
