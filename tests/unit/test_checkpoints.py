@@ -285,7 +285,7 @@ def test_a_signal_ends_it(numbers: list[int], end: str, run, digits, tmp_path: P
     attempts = json.loads((tmp_path / "checkpoint" / ATTEMPTS).read_text())
     assert attempts[-1]["ended"].startswith(end)
     if end == "InterruptedTraining":
-        assert message == f"saved after 5 steps, because {numbers[0].name} was received; to be gone on with"
+        assert message == f"saved after 5 steps, because {numbers[0].name} was received; goes on when started again"
         assert go_on(run, digits, tmp_path) == digest(engine.train([run], digits, CPU))
 
 

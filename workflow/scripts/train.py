@@ -83,12 +83,12 @@ def main() -> None:
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
-        held.enter_context(kept_log(folders[0]))  # all write the same
-        for run, folder in zip(runs, folders, strict=True):
-            logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
-        held.enter_context(keeper.listening())
-        device = held.enter_context(training_device(arguments.device))
-        results = train(runs, mnist.load(arguments.mnist), device, keeper)
+        with kept_log(folders[0]):  # all write the same
+            for run, folder in zip(runs, folders, strict=True):
+                logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
+            device = held.enter_context(training_device(arguments.device))
+            with keeper.listening():
+                results = train(runs, mnist.load(arguments.mnist), device, keeper)
         for run, folder, result, attempts in zip(runs, folders, results, keeper.attempts, strict=True):
             write_accuracy(folder / "accuracy.csv", result.accuracy)
             write_activity(folder / "activity.npy", result.activity)

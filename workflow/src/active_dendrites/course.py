@@ -28,7 +28,7 @@ class Course:
         self.orders = [generator(each.seed, "batch order") for each in runs]
         self.task, self.epoch, self.within = 0, 0, False
         self.accuracy = np.full((len(runs), self.run.num_tasks, self.run.num_tasks), np.nan)
-        self.restored: list[State] = []  # of an epoch that is to be gone on with
+        self.restored: list[State] = []  # of an epoch that goes on
         self.steps_per_task = self.run.epochs * learner.batches.steps
 
     def begin_task(self) -> None:

@@ -147,16 +147,20 @@ class Keeper:
 
     def between_steps(self, course: Course) -> None:
         """Save if it is time to. Raises: InterruptedTraining, after saving, if the training has to end."""
-        now = time.monotonic()
-        self.longest_pause = max(self.longest_pause, now - self.looked_at)
-        self.looked_at = now
+        now = self._look()
         if self._has_to_end(now) or now - self.saved_at >= max(self.save_seconds, self.last_saving / COST):
             self._save_and_end(course)
 
     def between_tasks(self, course: Course) -> None:
         """Save. Raises: as `between_steps`."""
-        self.looked_at = time.monotonic()
+        self._look()
         self._save_and_end(course)
+
+    def _look(self) -> float:
+        """The time, and how long nobody looked at it."""
+        before, self.looked_at = self.looked_at, time.monotonic()
+        self.longest_pause = max(self.longest_pause, self.looked_at - before)
+        return self.looked_at
 
     def _has_to_end(self, now: float) -> bool:
         if self.asked is None and self.limit is not None and now - self.started > self.limit - self._reserve():
@@ -171,7 +175,7 @@ class Keeper:
     def _save_and_end(self, course: Course) -> None:
         self.save(course)
         if self._has_to_end(time.monotonic()):
-            reason = f"saved after {course.steps} steps, because {self.asked}; to be gone on with"
+            reason = f"saved after {course.steps} steps, because {self.asked}; goes on when started again"
             log.info(reason)
             raise InterruptedTraining(reason)
 
@@ -208,7 +212,10 @@ class Keeper:
     def finish(self) -> None:
         """The runs' results are written: remove the checkpoints."""
         for checkpoints in self.checkpoints:
-            shutil.rmtree(checkpoints.folder)
+            try:
+                shutil.rmtree(checkpoints.folder)
+            except OSError as error:  # which must not cost the results
+                log.warning("%s: %s; it is not needed any more", checkpoints.folder, error)
 
     def _note_end(self, reason: str) -> None:
         """Write down why this process ends without having finished, if the disk allows."""
@@ -259,6 +266,8 @@ def read_attempts(path: Path) -> list[dict[str, Any]]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}; expected a list of processes; delete it to go on") from None
 
 
 def is_silent(attempt: dict[str, Any], steps: int) -> bool:
