@@ -224,6 +224,8 @@ def check_machine() -> None:
         raise ClusterUnavailableError(f"found no {', '.join(missing)}, expected Debian's packages of these names")
     if os.geteuid() != 0:
         raise ClusterUnavailableError(f"found user {os.geteuid()}, expected root, who may write to {CONFIGURATION}")
+    if "SLURM_CONF" in os.environ:
+        raise ClusterUnavailableError("found SLURM_CONF set, expected it unset: SLURM's commands would go elsewhere")
     host, address = own_name()
     if not address.startswith("127."):
         raise ClusterUnavailableError(
