@@ -140,14 +140,14 @@ class SlurmCluster:
         """Start a node, or start it again."""
         self.run_daemon(node, "slurmd", "-D", "-N", node)
 
-    def kill_controller(self) -> None:
-        """Nobody answers any more; jobs run on."""
+    def stop_controller(self) -> None:
+        """As for maintenance: it saves what it knows of its jobs, then nobody answers any more. Jobs run on."""
         controller = self.daemons.pop("slurmctld")
-        controller.kill()
-        controller.wait()
+        controller.terminate()
+        controller.wait(30)
 
     def start_controller(self) -> None:
-        """Start the controller, or start it again with what it has saved of its jobs."""
+        """Start the controller, or start it again with what it has saved."""
         self.run_daemon("slurmctld", "slurmctld", "-D")
         self.await_that("its controller answers", lambda: bool(self.node_states()))
 
@@ -224,6 +224,8 @@ def check_machine() -> None:
         raise ClusterUnavailableError(f"found no {', '.join(missing)}, expected Debian's packages of these names")
     if os.geteuid() != 0:
         raise ClusterUnavailableError(f"found user {os.geteuid()}, expected root, who may write to {CONFIGURATION}")
+    if "SLURM_CONF" in os.environ:
+        raise ClusterUnavailableError("found SLURM_CONF set, expected it unset: SLURM's commands would go elsewhere")
     host, address = own_name()
     if not address.startswith("127."):
         raise ClusterUnavailableError(

@@ -188,7 +188,7 @@ class Storm:
         """Until Snakemake has asked in vain; trainings run meanwhile. One that is only starting would fail."""
         self.await_that("all midway", lambda: (jobs := self.running()) and all(map(self.is_midway, jobs)))
         said = len(self.output.read_text())
-        self.cluster.kill_controller()
+        self.cluster.stop_controller()
         self.await_output("SLURM did not answer", after=said)
         self.cluster.start_controller()
 
