@@ -123,7 +123,7 @@ def test_learner_with_lazy_segments_equals_oracle(variant: str, small_run, digit
 @pytest.mark.skipif(INTERPRETED, reason="these are the tests that are run by the interpreter")
 def test_by_the_interpreter() -> None:
     """The tests above on a CPU. Triton must be told before it is imported, so another process runs them."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "8 passed, 5 skipped" in done.stdout

@@ -61,13 +61,23 @@ def start(project: Project) -> subprocess.Popen:
     """The pipeline in a session of its own, once both trainings have a checkpoint."""
     command = [sys.executable, "-m", "snakemake", *PIPELINE]
     process = subprocess.Popen(
-        command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=project.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )
     deadline = time.monotonic() + 120
     while len({path.parent for path in checkpoints(project)}) < 2:
         assert process.poll() is None and time.monotonic() < deadline, "no checkpoint was written"
         time.sleep(0.02)
     return process
+
+
+def heed_ctrl_c() -> None:
+    """As in a terminal: a shell lets what it runs in the background ignore Ctrl-C, and so would all below it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def checkpoints(project: Project) -> list[Path]:

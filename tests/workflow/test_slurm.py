@@ -164,9 +164,7 @@ class Storm:
         """Nothing is learned any more, until the time limit, which SLURM checks twice a minute."""
         process = training(self.folder(job.run))
         told = process.cmdline()
-        assert told[told.index("--limit-minutes") + 1] in ("15", "30"), (
-            told
-        )  # so that its own clock would have ended it
+        assert int(told[told.index("--limit-minutes") + 1]) >= 15  # it would end in time by itself
         process.suspend()
         slurm("scontrol", "update", f"JobId={job.number}", "EndTime=now+1")
         return "time limit"
