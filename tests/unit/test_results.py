@@ -102,6 +102,7 @@ def test_overlap_is_one_for_the_same_and_zero_for_disjoint_units() -> None:
     np.testing.assert_allclose(chance_overlap(np.full((2, 3), 0.2)), 1)
 
 
+STATE = records.source_state(ROOT)
 FRACTIONS = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1, allow_subnormal=False)  # often equal ones
 
 
@@ -288,7 +289,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, binary: bool) -> None:
 
 def test_record_answers_which_settings_gave_this_number(tmp_path, small_run) -> None:
     run = small_run("si_prototype")
-    records.write_record(tmp_path / "record.json", run, "paper", torch.device("cpu"), steps=7, wall_seconds=1.5)
+    records.write_record(
+        tmp_path / "record.json", run, "paper", torch.device("cpu"), steps=7, wall_seconds=1.5, **STATE
+    )
     record = records.read_record(tmp_path / "record.json")
     assert record == json.loads((tmp_path / "record.json").read_text())
     assert record["settings"] == run.settings()

@@ -20,7 +20,7 @@ from active_dendrites.engine import DivergedError, train
 from active_dendrites.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
 from active_dendrites.locks import only_writer
 from active_dendrites.metrics import continual_metrics
-from active_dendrites.records import write_accuracy, write_activity, write_record
+from active_dendrites.records import source_state, write_accuracy, write_activity, write_record
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -79,6 +79,7 @@ def main() -> None:
             f"{arguments.config}: found other settings ({runs[0].settings_hash()}) than those this run was planned"
             f" with, expected {arguments.settings_hash}; start the workflow again"
         )
+    source = source_state(Path(__file__).parent)  # now: what is edited or committed meanwhile does not run
     keeper = Keeper(runs, folders, arguments.save_minutes, arguments.limit_minutes)
     with ExitStack() as held:
         for folder in folders:
@@ -101,6 +102,7 @@ def main() -> None:
                 wall_seconds=round(keeper.seconds, 2),
                 checkpoint_seconds=round(keeper.saving_seconds, 2),
                 attempts=attempts,
+                **source,
             )
         keeper.finish()
 

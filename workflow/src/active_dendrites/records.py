@@ -175,7 +175,8 @@ def write_record(path: Path, run: RunConfig, scale: str, device: torch.device, *
     """record.json: which settings, which code and which machine gave this run's numbers.
 
     Args:
-        measured: what else is known of the run: metrics, clusters, steps, seconds; NaN is written as null.
+        measured: what else is known of the run: metrics, clusters, steps, seconds, and the `source_state` of its start;
+            NaN is written as null.
     """
     record = {
         "variant": run.variant,
@@ -184,7 +185,6 @@ def write_record(path: Path, run: RunConfig, scale: str, device: torch.device, *
         "scale": scale,
         **measured,
         **machine(device),
-        **source_state(Path(__file__).parent),
         "numerics": active_dendrites.NUMERICS,
         "settings_hash": run.settings_hash(),
         "settings": run.settings(),
