@@ -42,8 +42,8 @@ def merge_runs(arguments: argparse.Namespace) -> None:
     path = arguments.folder / FILE
     merged = merge(path, Declarations(arguments.config), arguments.runs)
     print(
-        f"{path}: {merged.added} runs added, {merged.known} were there already, {merged.unfinished} are not finished,"
-        f" {len(merged.refused)} refused."
+        f"{path}: runs added: {merged.added}; there already: {merged.known}; not finished: {merged.unfinished};"
+        f" refused: {len(merged.refused)}."
     )
     if merged.refused:
         sys.exit("\n".join(f"refused: {line}" for line in merged.refused))
