@@ -58,7 +58,7 @@ rule reference:
     conda:
         ENVIRONMENT
     params:
-        folder=REFERENCE,
+        folder=subpath(input.runs, parent=True),
     shell:
         "python workflow/scripts/reference.py --folder {params.folder} report --readme {input.readme}"
         " 2>&1 | tee {log:q}"
