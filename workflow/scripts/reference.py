@@ -9,6 +9,7 @@ from active_dendrites.declarations import Declarations
 from active_dendrites.published import Published, read_published
 from active_dendrites.records import whole_file
 from active_dendrites.reference import FILE, Row, judged_runs, merge, read_rows, status, summary_table, with_status
+from active_dendrites.reproduction import unexplained
 from active_dendrites.reproduction_pages import Report, make_report, write_report
 
 TEMPLATES = Path(__file__).parents[1] / "report"
@@ -60,7 +61,7 @@ def write_reports(arguments: argparse.Namespace) -> None:
     if arguments.readme:
         write_status(arguments.readme, report, folder)
     print(report.summary)
-    for note in report.left_out:
+    for note in (*report.left_out, *unexplained(report.comparisons)):
         print(note)
 
 
