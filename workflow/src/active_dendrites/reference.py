@@ -197,36 +197,36 @@ def run_folders(runs: Path) -> Iterator[Path]:
 
 def rows_of(declarations: Declarations, folder: Path) -> list[Row]:
     """The rows of a finished run. Raises: ValueError, in one line, if it is not one that counts."""
-    path, (variant, tasks, seed) = folder / "record.json", folder.parts[-3:]
-    try:
-        settings = declarations.resolve(
-            PAPER, variant, int(tasks.removeprefix("tasks-")), int(seed.removeprefix("seed-"))
-        )
-    except ConfigError as fault:
-        raise ValueError(f"{folder}: found a run that is not declared: {fault}") from None
+    settings, path = settings_of(declarations, folder), folder / "record.json"
     record = read_record(path)
     check_record(path, record, settings)
     run = read_run(folder, settings)
     if isinstance(run, LeftOut):
         raise IncompleteRunError(run.why or f"{folder}: {run.kind}")
-    accuracy = read_accuracy(folder / "accuracy.csv", run.num_tasks)
     said = (record.get("metrics") or {}).get("average_accuracy")
     if not isinstance(said, float | int) or not is_close(said, run.accuracy):
         expected = f"expected {run.accuracy!r}, as in accuracy.csv"
         raise IncompleteRunError(f"{path}: metrics.average_accuracy: found {said!r}, {expected}")
     shared = {key: record[key] for key in ("device", "threads", "numerics", "commit", "settings_hash")}
     shared |= {"side_by_side": len(record["side_by_side"]), "precision": settings.numerics.precision}
-    rows = []
+    whole = {"clusters": run.clusters, "steps": record["steps"], "wall_seconds": float(record["wall_seconds"])}
+    accuracy, rows = read_accuracy(folder / "accuracy.csv", run.num_tasks), []
     for after, _ in complete_rows(accuracy):
-        of_run = dict.fromkeys(("clusters", "steps", "wall_seconds"))
-        if after == run.num_tasks:
-            of_run = {"clusters": run.clusters, "steps": record["steps"], "wall_seconds": float(record["wall_seconds"])}
-        metrics = {
-            name: None if math.isnan(value) else value
-            for name, value in continual_metrics(accuracy[:after, :after]).items()
-        }
-        rows.append(Row(variant, run.num_tasks, run.seed, after, **metrics, **of_run, **shared))
+        metrics = continual_metrics(accuracy[:after, :after])
+        known = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+        known |= whole if after == run.num_tasks else dict.fromkeys(whole)
+        rows.append(Row(settings.variant, settings.num_tasks, settings.seed, after, **known, **shared))
     return rows
+
+
+def settings_of(declarations: Declarations, folder: Path) -> RunConfig:
+    """Today's settings of the run that a folder is named after. Raises: ValueError if there is no such run."""
+    variant, tasks, seed = folder.parts[-3:]
+    numbers = int(tasks.removeprefix("tasks-")), int(seed.removeprefix("seed-"))
+    try:
+        return declarations.resolve(PAPER, variant, *numbers)
+    except ConfigError as fault:
+        raise ValueError(f"{folder}: found a run that is not declared: {fault}") from None
 
 
 def check_record(path: Path, record: dict[str, Any], settings: RunConfig) -> None:
@@ -240,8 +240,11 @@ def check_record(path: Path, record: dict[str, Any], settings: RunConfig) -> Non
         "numerics": NUMERICS,
         "dirty": False,
     }
-    meaning = {"settings_hash": " of today's settings", "numerics": " of today's arithmetic"}
-    meaning["dirty"] = ", a commit that says which code ran"
+    meaning = {
+        "settings_hash": " of today's settings",
+        "numerics": " of today's arithmetic",
+        "dirty": ", a commit that says which code ran",
+    }
     for key, value in expected.items():
         if record.get(key) != value:
             found = f"{path}: {key}: found {record.get(key)!r}, expected {value!r}"
