@@ -37,6 +37,18 @@ def published(declarations: Declarations) -> Published:
     return read_published(declarations)
 
 
+@pytest.fixture(scope="module")
+def written() -> dict[str, Any]:
+    return yaml.safe_load((CONFIG / "published.yaml").read_text(encoding="utf-8"))
+
+
+def read_changed(changed: dict[str, Any], folder: Path) -> Published:
+    """What is published by another published.yaml."""
+    shutil.copytree(CONFIG, folder / "config")
+    (folder / "config/published.yaml").write_text(yaml.safe_dump(changed, sort_keys=False), encoding="utf-8")
+    return read_published(Declarations(folder / "config"))
+
+
 # -- method.md, section 8 ---------------------------------------------------------------------------------
 
 
@@ -197,7 +209,30 @@ def test_the_rows_of_a_table_know_what_is_published(declarations: Declarations, 
     assert searched["segment_search-14", 50][3:] == (None, False, None, None)
 
 
+def test_a_finding_is_said_of_its_numbers_alone(written: dict[str, Any], tmp_path: Path) -> None:
+    findings = [
+        {"of": "prototype_corrected", "at": [2], "by": "prototype_segments_10", "says": "one"},
+        {"of": "construct_prototype", "at": "all", "quantity": "clusters", "by": "clusters", "says": "two"},
+        {"of": "segment_search", "at": [50], "by": "segment_search", "says": "three"},
+        {"of": "prototype", "at": [10], "by": "ablation", "says": "four"},
+        {"of": "prototype", "at": "all", "by": "forgetting", "says": "five"},
+    ]
+    found = read_changed(written | {"findings": findings}, tmp_path).numbers
+    said = {(*number.key, number.in_text): number.findings for number in found if number.findings}
+    assert said.pop(("prototype_corrected", 2, "accuracy", False)) == ("Found by prototype_segments_10: one",)
+    for in_text in (False, True):
+        both = ("Found by ablation: four", "Found by forgetting: five")
+        assert said.pop(("prototype", 10, "accuracy", in_text)) == both
+    of_clusters = {key[:2] for key, words in said.items() if words == ("Found by clusters: two",)}
+    assert of_clusters == {("construct_prototype", num_tasks) for num_tasks in (2, 5, 10, 25, 50, 100)}
+    assert all(key[2] == "clusters" for key in said if key[0] == "construct_prototype")
+    assert sum(key[0].startswith("segment_search-") and key[1] == 50 for key in said) == 9
+    assert len(said) == 6 + 9 + 6  # and of prototype at five other numbers of tasks, one of them twice
+
+
 # -- mistakes ---------------------------------------------------------------------------------------------
+
+FINDING = {"of": "prototype", "at": [2], "by": "ablation", "says": "something"}
 
 # Where it is written, the value, then the line: key, what was found, what was expected.
 FAULTS = {
@@ -252,12 +287,19 @@ FAULTS = {
         *("stand_ins/si_mlp", {"of": "prototype", "at": [2], "reason": "x"}, "stand_ins.si_mlp.at"),
         *("found 2", "no number of its own"),
     ),
+    "no findings": ("findings", None, "findings", "None", "list"),
+    "finding of nothing": ("findings", [FINDING | {"of": "protoype"}], "findings.0.of", "'protoype'", "'prototype'"),
+    "finding of no clusters": (
+        *("findings", [FINDING | {"quantity": "clusters"}], "findings.0.of"),
+        *("'prototype'", "'construct_prototype'"),
+    ),
+    "finding of a number that there is not": (
+        *("findings", [FINDING | {"at": [2, 7]}], "findings.0.at"),
+        *("found 7", "all, or of 2, 5, 10, 25, 50, 100"),
+    ),
+    "finding by nothing": ("findings", [FINDING | {"by": "ablations"}], "findings.0.by", "'ablations'", "'ablation'"),
+    "finding without words": ("findings", [FINDING | {"says": ""}], "findings.0.says", "''", "at least 1 character"),
 }
-
-
-@pytest.fixture(scope="module")
-def written() -> dict[str, Any]:
-    return yaml.safe_load((CONFIG / "published.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -269,11 +311,8 @@ def test_a_mistake_is_one_line(written: dict[str, Any], tmp_path: Path, fault: s
     for part in parts:
         inner = inner[part]
     inner[key] = value
-    folder = tmp_path / "config"
-    shutil.copytree(CONFIG, folder)
-    (folder / "published.yaml").write_text(yaml.safe_dump(changed, sort_keys=False), encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
-        read_published(Declarations(folder))
+        read_changed(changed, tmp_path)
     line = str(raised.value)
     before, _, after = line.partition("expected ")
     assert line.startswith(f"config/published.yaml: {place}: ")

@@ -31,6 +31,7 @@ from active_dendrites.reproduction import (
     judge,
     notes_on,
     summary_line,
+    unexplained,
 )
 from active_dendrites.reproduction_pages import Report, render, write_report
 
@@ -40,7 +41,9 @@ TEMPLATES = ROOT / "workflow" / "report"
 
 @pytest.fixture(scope="module")
 def published(declarations: Declarations) -> Published:
-    return read_published(declarations)
+    """As in config/, but for the findings: what was found so far decides nothing here."""
+    found = read_published(declarations)
+    return Published(found.rule, tuple(number._replace(findings=()) for number in found.numbers))
 
 
 def sample(mean: float, std: float, n: int) -> list[float]:
@@ -227,6 +230,25 @@ def test_known_reasons_stand_beside_the_verdict(declarations: Declarations, publ
     row = only(comparisons, "prototype", 2)
     assert row.judgement.verdict == DIFFERS
     assert "1 epoch" in row.reasons[0]
+
+
+def test_a_finding_stands_first_and_changes_no_verdict(declarations: Declarations, published: Published) -> None:
+    said = ("Found by prototype_corrected: 1 epoch is too short.",)
+    numbers = tuple(
+        number._replace(findings=said if number.key == ("prototype", 2, "accuracy") else ())
+        for number in published.numbers
+    )
+    runs = runs_with("prototype", 2, sample(0.948, 0.002, 8)) + runs_with("xdg", 2, sample(0.5, 0.002, 8))
+    without, found = (
+        compare(declarations, Published(published.rule, which), PAPER, runs) for which in (published.numbers, numbers)
+    )
+    assert [str(row.judgement) for row in found] == [str(row.judgement) for row in without]
+    row = only(found, "prototype", 2)
+    assert row.judgement.verdict == DIFFERS
+    assert row.reasons == (*said, *only(without, "prototype", 2).reasons)
+    left = "xdg, 2 tasks, accuracy: differs, and config/published.yaml has no finding that says why."
+    assert list(unexplained(found)) == [left]
+    assert list(unexplained(without)) == [left.replace("xdg", "prototype"), left]
 
 
 # -- the summary ------------------------------------------------------------------------------------------

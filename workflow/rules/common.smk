@@ -24,6 +24,7 @@ FIGURE = f"{RESULTS}/{{scale}}/figures/{{experiment}}"
 NOTEBOOK = f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.ipynb"
 REPORT = f"{RESULTS}/{{scale}}/{{page}}.html"
 REPRODUCTION = f"{RESULTS}/{{scale}}/reproduction"
+REFERENCE = "results/reference"  # in git, hence here wherever results are made
 PAGES = {"paper": "report", "searches": "searches"}  # the report of each part
 
 

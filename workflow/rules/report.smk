@@ -44,6 +44,26 @@ rule reproduction:
         " --output {params.prefix:q} 2>&1 | tee {log:q}"
 
 
+# Its files have no output declared: they are kept in git, and Snakemake would remove them where a job fails.
+rule reference:
+    """Verdicts, main figure and the README's table from the measured runs kept in git; trains nothing."""
+    input:
+        runs=f"{REFERENCE}/runs.csv",
+        published="config/published.yaml",
+        templates=[f"workflow/report/reproduction.{format}.j2" for format in ("md", "html")],
+        readme="README.md",
+    log:
+        f"{RESULTS}/logs/reference.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        folder=subpath(input.runs, parent=True),
+    shell:
+        "python workflow/scripts/reference.py --folder {params.folder} report --readme {input.readme}"
+        " 2>&1 | tee {log:q}"
+
+
 rule report:
     """Gather the figures of a scale, their captions and how they were made, in one HTML file."""
     input:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from active_dendrites.declarations import Declarations
 from active_dendrites.published import read_published
-from active_dendrites.reproduction import compare, find_runs, notes_on
-from active_dendrites.reproduction_pages import Report, write_report
+from active_dendrites.reproduction import find_runs
+from active_dendrites.reproduction_pages import Report, make_report, write_report
 
 TEMPLATES = Path(__file__).parents[1] / "report"
 
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="prefix of the three files")
     arguments = parser.parse_args()
     try:
-        report = make_report(arguments.config, arguments.scale, arguments.runs)
+        report = read_report(arguments.config, arguments.scale, arguments.runs)
         write_report(report, TEMPLATES, arguments.output)
     except ValueError as fault:
         sys.exit(f"reproduction: {fault}")
@@ -29,19 +29,11 @@ def main() -> None:
         print(note)
 
 
-def make_report(config: Path, scale: str, folder: Path) -> Report:
+def read_report(config: Path, scale: str, folder: Path) -> Report:
     """What the runs of a folder say about the published numbers."""
     declarations = Declarations(config)
     published = read_published(declarations)
-    runs, left_out = find_runs(declarations, published, scale, folder)
-    return Report(
-        scale,
-        published.rule,
-        compare(declarations, published, scale, runs, left_out),
-        num_runs=len(runs),
-        left_out=list(notes_on(left_out)),
-        titles={name: declared.title for name, declared in declarations.experiments.items()},
-    )
+    return make_report(declarations, published, scale, *find_runs(declarations, published, scale, folder))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Published numbers and the rule of their reproduction, from config/published.yaml; the declared rows of tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -11,7 +11,7 @@ from active_dendrites.declarations import Declarations, TaskCounts, value_name
 
 ACCURACY = "accuracy"  # the quantities that are published
 CLUSTERS = "clusters"
-ANY_COUNT = "all"  # the key of a reason that holds at every number of tasks
+ANY_COUNT = "all"  # for a reason or a finding that holds at every number of tasks
 
 Key = tuple[str, int, str]  # variant, number of tasks, quantity
 
@@ -62,6 +62,20 @@ class StandIn(Section):
     reason: Annotated[str, Field(min_length=1)]
 
 
+class Finding(Section):
+    """Why ours is not the published number, as an experiment of ours showed: found afterwards, unlike a reason."""
+
+    of: str  # a variant, or a sweep for each of its variants
+    at: TaskCounts | Literal["all"]
+    quantity: Literal["accuracy", "clusters"] = ACCURACY
+    by: str  # an experiment, a variant or a sweep
+    says: Annotated[str, Field(min_length=1)]
+
+    @property
+    def words(self) -> str:
+        return f"Found by {self.by}: {self.says}"
+
+
 class PublishedFile(Section):
     """The parts of published.yaml; what is in them is checked one by one, so that a fault names its place."""
 
@@ -71,6 +85,7 @@ class PublishedFile(Section):
     searches: dict[str, Any]
     clusters: dict[str, Any]
     text: dict[str, Any]
+    findings: list[Any]
 
 
 class PublishedNumber(NamedTuple):
@@ -86,6 +101,7 @@ class PublishedNumber(NamedTuple):
     source: str
     reasons: tuple[str, ...]
     published_for: str  # the variant that it was published for, another one only for a stand-in
+    findings: tuple[str, ...] = ()  # why ours differs
 
     @property
     def key(self) -> Key:
@@ -152,8 +168,9 @@ def read_published(declarations: Declarations) -> Published:
         *read_searches(file, parts.searches, declarations),
     ]
     numbers += read_stand_ins(file, parts.stand_ins, numbers, variants)
+    findings = list(read_findings(file, parts.findings, numbers, declarations))
     rule = typed(Rule, parts.rule, file, "rule")
-    return Published(rule, tuple(numbers))
+    return Published(rule, tuple(with_findings(number, findings, declarations) for number in numbers))
 
 
 def read_part(file: str, part: str, declared: Mapping[str, Any], variants: list[str]) -> Iterator[PublishedNumber]:
@@ -209,6 +226,38 @@ def read_stand_ins(
                 raise ConfigError(f"{file}: {where}.at: found {num_tasks}, expected one of {', '.join(known)}")
             number = curves[stand_in.of, num_tasks, ACCURACY]
             yield number._replace(variant=variant, reasons=(stand_in.reason,))
+
+
+def read_findings(
+    file: str, declared: Iterable[Any], numbers: list[PublishedNumber], declarations: Declarations
+) -> Iterator[Finding]:
+    """The findings, each of numbers that are published, and by an experiment that is declared."""
+    experiments = [*declarations.experiments, *declarations.variants]
+    for index, tree in enumerate(declared):
+        where = f"findings.{index}"
+        finding = typed(Finding, tree, file, where)
+        check_name(finding.by, experiments, file, f"{where}.by")
+        of = [number for number in numbers if number.quantity == finding.quantity]
+        check_name(finding.of, {name for number in of for name in names_of(number, declarations)}, file, f"{where}.of")
+        known = sorted({number.num_tasks for number in of if finding.of in names_of(number, declarations)})
+        for num_tasks in () if finding.at == ANY_COUNT else finding.at:
+            if num_tasks not in known:
+                expected = f"{ANY_COUNT}, or of {', '.join(map(str, known))}"
+                raise ConfigError(f"{file}: {where}.at: found {num_tasks}, expected {expected}")
+        yield finding
+
+
+def names_of(number: PublishedNumber, declarations: Declarations) -> tuple[str, str]:
+    """What a finding may call it: its variant, or the sweep that this is one of."""
+    return number.variant, declarations.sweep_of(number.variant)
+
+
+def with_findings(number: PublishedNumber, findings: list[Finding], declarations: Declarations) -> PublishedNumber:
+    """The number with the findings on it."""
+    names = names_of(number, declarations)
+    of = [finding for finding in findings if finding.of in names and finding.quantity == number.quantity]
+    words = [finding.words for finding in of if finding.at == ANY_COUNT or number.num_tasks in finding.at]
+    return number._replace(findings=tuple(words))
 
 
 def read_numbers(tree: Any, file: str, where: str) -> Numbers:

@@ -234,10 +234,21 @@ def compare(
                 seeds=tuple(run.seed for run in found),
                 margin=margin,
                 judgement=judgement if scale == PAPER else Judgement(NO_VERDICT, *[np.nan] * 4),
-                reasons=(*left_out_reasons(configuration, missing), *number.reasons),
+                reasons=(*left_out_reasons(configuration, missing), *number.findings, *number.reasons),
             )
         )
     return sorted(comparisons, key=order_of(declarations))
+
+
+def unexplained(comparisons: Iterable[Comparison]) -> Iterator[str]:
+    """A line for each number that differs without a finding that says why."""
+    for row in comparisons:
+        if row.judgement.verdict == DIFFERS and not row.number.findings:
+            place = f" ({IN_TEXT})" if row.number.in_text else ""
+            yield (
+                f"{row.number.variant}, {row.number.num_tasks} tasks, {row.number.quantity}{place}: differs, and"
+                " config/published.yaml has no finding that says why."
+            )
 
 
 def left_out_reasons(configuration: tuple[str, int], missing: Counter) -> Iterator[str]:

@@ -10,16 +10,20 @@ from typing import NamedTuple
 
 import jinja2
 
-from active_dendrites.declarations import PAPER
-from active_dendrites.published import ACCURACY, Rule
+from active_dendrites.declarations import PAPER, Declarations
+from active_dendrites.published import ACCURACY, Published, Rule
 from active_dendrites.records import whole_file
 from active_dendrites.reproduction import (
     IN_NO_FIGURE,
     IN_TEXT,
     VERDICTS,
     Comparison,
+    LeftOut,
+    Run,
+    compare,
     comparison_table,
     in_unit,
+    notes_on,
     summary_line,
 )
 
@@ -100,6 +104,20 @@ class Report:
     def explanations(self) -> list[str]:
         """How to read the tables, a paragraph each."""
         return [*([] if self.reduced else rule_in_words(self.rule)), *caveats(self.comparisons)]
+
+
+def make_report(
+    declarations: Declarations, published: Published, scale: str, runs: Sequence[Run], left_out: Sequence[LeftOut]
+) -> Report:
+    """What runs say about the published numbers."""
+    return Report(
+        scale,
+        published.rule,
+        compare(declarations, published, scale, runs, left_out),
+        num_runs=len(runs),
+        left_out=list(notes_on(left_out)),
+        titles={name: declared.title for name, declared in declarations.experiments.items()},
+    )
 
 
 def blocks_of(comparisons: Iterable[Comparison], numbers: dict[str, int]) -> Iterator[Block]:

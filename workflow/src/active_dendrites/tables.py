@@ -122,7 +122,11 @@ def complete_rows(accuracy: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 def summary_row(accuracies: np.ndarray, clusters: Sequence[int] | None) -> Row:
     """Metrics over seeds, from (S, T, T) and the number of clusters of each seed."""
-    runs = [continual_metrics(accuracy) for accuracy in accuracies]
+    return summarised_row([continual_metrics(accuracy) for accuracy in accuracies], clusters)
+
+
+def summarised_row(runs: Sequence[Mapping[str, float]], clusters: Sequence[int] | None) -> Row:
+    """The same from the metrics of each seed by name, NaN where one is not defined."""
     values = {name: [run[name] for run in runs] for name in runs[0]} | {"clusters": clusters or [np.nan]}
     accuracy = summarise(values["average_accuracy"])
     row = {"n": accuracy.n, "accuracy": accuracy.mean, "std": accuracy.std, "low": accuracy.low, "high": accuracy.high}

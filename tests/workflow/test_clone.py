@@ -1,0 +1,83 @@
+"""The verdicts in a clean clone: from the runs kept in git alone, without images, network or training."""
+
+import csv
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from project import REPOSITORY, Project
+
+from active_dendrites import NUMERICS
+from active_dendrites.declarations import Declarations
+from active_dendrites.reference import Row, read_rows, write_rows
+
+FOLDER = "results/reference"
+MADE = {f"reproduction.{suffix}" for suffix in ("csv", "html", "md")} | {f"comparison.{end}" for end in ("png", "svg")}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """What a clone has: the project, and of the results the runs in git, here others."""
+    project = Project(tmp_path_factory.mktemp("clone"))
+    shutil.copy(REPOSITORY / "README.md", project.path("README.md"))
+    project.path(FOLDER).mkdir(parents=True)
+    write_rows(project.path(FOLDER) / "runs.csv", list(measured()))
+    yield project
+
+
+def measured() -> Iterator[Row]:
+    """Eight seeds of two configurations: one a tenth of a point from what was published, one five points."""
+    declarations = Declarations(REPOSITORY / "config")
+    for variant, num_tasks, mean in (("si_prototype", 10, 0.9733), ("ten_layer_mlp", 10, 0.6684)):
+        settings = declarations.resolve("paper", variant, num_tasks, 1).settings_hash()
+        made = (1, "A processor", 1, "float32", NUMERICS, "0" * 40, settings)
+        for seed in range(1, 9):
+            accuracy = mean + 0.001 * (seed - 4.5)
+            yield Row(variant, num_tasks, seed, num_tasks, accuracy, 0.01, -0.01, 0.97, None, 468, 10.0, *made)
+
+
+def test_a_clean_clone_shows_the_verdicts_without_training(clone: Project) -> None:
+    assert {job.rule for job in clone.plan("reference")} == {"reference"}
+    before = clone.path(f"{FOLDER}/runs.csv").read_bytes()
+    start = time.monotonic()
+    done = clone.snakemake("reference", "--cores", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - start < 120
+    assert re.match(r"2 of \d+ comparisons with published numbers reproduced, 1 differs, ", done.stdout)
+    with clone.path(f"{FOLDER}/reproduction.csv").open(newline="") as file:
+        verdicts = {(row["variant"], row["num_tasks"], row["verdict"]) for row in csv.DictReader(file) if row["ours"]}
+    # Of si_prototype the number of a figure, 97.23, and that of the text, 97.2.
+    assert verdicts == {("si_prototype", "10", "reproduced"), ("ten_layer_mlp", "10", "differs")}
+    assert {path.name for path in clone.path(FOLDER).rglob("*.*")} == MADE | {"runs.csv"}
+    assert clone.path(f"{FOLDER}/runs.csv").read_bytes() == before
+    assert {path.name for path in clone.path("results").iterdir()} == {"reference", "logs"}
+    table = "| SI + active dendrites | 10 | 97.23 | 97.33 ± 0.24 (8) | reproduced |\n"
+    assert table in clone.path("README.md").read_text(encoding="utf-8")
+
+
+def test_a_failure_removes_nothing_that_is_in_git(clone: Project) -> None:
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in clone.path(FOLDER).rglob("*.*")}
+
+    before = contents()
+    assert before
+    with clone.edited("README.md", lambda text: text.replace("<!-- reference:end -->", "")):
+        done = clone.snakemake("reference", "--cores", "1")
+    assert done.returncode != 0
+    assert "reference: README.md: found no single <!-- reference:begin -->" in done.stdout + done.stderr
+    assert contents() == before
+    with clone.edited(f"{FOLDER}/runs.csv", lambda text: text[:-5]):
+        done = clone.snakemake("reference", "--cores", "1")
+        assert done.returncode != 0
+        assert f"reference: {FOLDER}/runs.csv: found 'ten_layer_mlp," in done.stdout + done.stderr
+    assert contents() == before
+
+
+def test_results_may_be_elsewhere_and_the_reference_stays(clone: Project) -> None:
+    done = clone.snakemake("reference", "--cores", "1", "--config", "results=elsewhere")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.name for path in clone.path("elsewhere").iterdir()] == ["logs"]
+    assert len(read_rows(clone.path(f"{FOLDER}/runs.csv"))) == 16

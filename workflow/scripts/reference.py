@@ -1,0 +1,90 @@
+"""Keep what was measured at full scale (results/reference/runs.csv), and make verdicts, figure and README from it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from active_dendrites import plotting, plotting_curves
+from active_dendrites.declarations import Declarations
+from active_dendrites.published import Published, read_published
+from active_dendrites.records import whole_file
+from active_dendrites.reference import FILE, Row, judged_runs, merge, read_rows, status, summary_table, with_status
+from active_dendrites.reproduction import unexplained
+from active_dendrites.reproduction_pages import Report, make_report, write_report
+
+TEMPLATES = Path(__file__).parents[1] / "report"
+MAIN_FIGURE, LIMITS = "comparison", (60, 100)  # of its accuracy axis, %, as in its notebook
+MOST_TASKS = 100  # the paper's axis suits runs that go as far
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    folder_help = f"folder that holds {FILE} and what is made from it (default results/reference)"
+    parser.add_argument("--folder", type=Path, default=Path("results/reference"), help=folder_help)
+    commands = parser.add_subparsers(required=True, metavar="merge|report")
+
+    merging = commands.add_parser("merge", help="take up the finished runs of a folder; status 1 if one is refused")
+    runs_help = "folder of runs of paper scale (default results/paper/runs)"
+    merging.add_argument("--runs", type=Path, default=Path("results/paper/runs"), help=runs_help)
+    merging.set_defaults(command=merge_runs)
+
+    reporting = commands.add_parser("report", help="make everything that is made from it")
+    reporting.add_argument("--readme", type=Path, help="also rewrite the generated part of this file")
+    reporting.set_defaults(command=write_reports)
+
+    arguments = parser.parse_args()
+    try:
+        arguments.command(arguments)
+    except (ValueError, OSError) as fault:
+        sys.exit(f"reference: {fault}")
+
+
+def merge_runs(arguments: argparse.Namespace) -> None:
+    path = arguments.folder / FILE
+    merged = merge(path, Declarations(arguments.config), arguments.runs)
+    print(
+        f"{path}: runs added: {merged.added}; there already: {merged.known}; not finished: {merged.unfinished};"
+        f" refused: {len(merged.refused)}."
+    )
+    if merged.refused:
+        sys.exit("\n".join(f"refused: {line}" for line in merged.refused))
+
+
+def write_reports(arguments: argparse.Namespace) -> None:
+    """The README last, so that what it shows and leads to is there."""
+    folder, rows = arguments.folder, read_rows(arguments.folder / FILE)
+    declarations = Declarations(arguments.config)
+    published = read_published(declarations)
+    report = make_report(declarations, published, "paper", *judged_runs(declarations, published, rows))
+    write_report(report, TEMPLATES, folder / "reproduction")
+    draw(declarations, published, rows, folder / "figures" / MAIN_FIGURE)
+    if arguments.readme:
+        write_status(arguments.readme, report, folder)
+    print(report.summary)
+    for note in (*report.left_out, *unexplained(report.comparisons)):
+        print(note)
+
+
+def draw(declarations: Declarations, published: Published, rows: list[Row], prefix: Path) -> None:
+    """The main figure, if there are runs for it."""
+    table = summary_table(declarations, published, MAIN_FIGURE, rows)
+    if table.empty:
+        print(f"{prefix}.svg: not drawn, since no run of its variants is there.")
+        return
+    limits = LIMITS if table["num_tasks"].max() == MOST_TASKS else None
+    title = declarations.experiments[MAIN_FIGURE].title
+    figure = plotting_curves.draw_curves(table, title, plotting_curves.ACCURACY, limits)
+    plotting.save_figure(figure, f"{prefix}.svg", f"{prefix}.png")
+
+
+def write_status(readme: Path, report: Report, folder: Path) -> None:
+    text = readme.read_text(encoding="utf-8")
+    found = with_status(text, status(report, folder.as_posix()), str(readme))
+    if found != text:
+        with whole_file(readme) as file:
+            file.write(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,400 @@
+"""What was measured at full scale: results/reference/runs.csv, which is kept in git, and what is made from it alone.
+
+A run has a row for each task after which all tasks seen were tested, and the last of them is its result. Metrics are
+fractions; what is not known, or not defined, is an empty cell.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from active_dendrites import NUMERICS
+from active_dendrites.config import ConfigError, RunConfig, one_of
+from active_dendrites.declarations import PAPER, Declarations
+from active_dendrites.locks import only_writer
+from active_dendrites.metrics import METRICS, continual_metrics
+from active_dendrites.published import CLUSTERS, Published, declared_rows
+from active_dendrites.records import IncompleteRunError, read_accuracy, read_record, whole_file
+from active_dendrites.reproduction import OTHER_NUMERICS, OTHER_SETTINGS, Comparison, LeftOut, Run, read_run, seeds_in
+from active_dendrites.reproduction_pages import Report, line_of
+from active_dendrites.tables import COLUMNS, complete_rows, summarised_row
+
+FILE = "runs.csv"  # in the folder of the reference
+SAME = 1e-9  # one test image of 100 tasks changes a metric by 1e-6; another order of a sum by less than 1e-15
+BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README
+
+RunKey = tuple[str, int, int, str, int]
+
+
+class Row(NamedTuple):
+    """A run at a task after which all tasks seen were tested; the metrics are of these tasks alone.
+
+    What belongs to the run as a whole (clusters, steps, wall_seconds) is in its last row, that of task num_tasks.
+    """
+
+    variant: str
+    num_tasks: int
+    seed: int
+    after_task: int
+    average_accuracy: float
+    forgetting: float | None
+    backward_transfer: float | None
+    learning_accuracy: float
+    clusters: int | None
+    steps: int | None
+    wall_seconds: float | None
+    side_by_side: int  # seeds that the same process learned in that time
+    device: str
+    threads: int
+    precision: str
+    numerics: int
+    commit: str
+    settings_hash: str
+
+    @property
+    def run(self) -> RunKey:
+        """Which run: one that was trained again with these has the same numbers."""
+        return self.variant, self.num_tasks, self.seed, self.settings_hash, self.numerics
+
+    @property
+    def place(self) -> tuple:
+        """Its place in the file, which does not depend on the order of declarations."""
+        return *self.run, self.after_task
+
+    @property
+    def is_result(self) -> bool:
+        return self.after_task == self.num_tasks
+
+
+NUMBERS = (*(metric.__name__ for metric in METRICS), "clusters", "steps")  # the same whenever a run is repeated
+
+
+# -- the file ---------------------------------------------------------------------------------------------
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of runs.csv. Raises: ValueError naming file, line and column of what is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path}: {found}, expected the runs that were measured") from None
+    header, *lines = csv.reader(StringIO(text)) if text else [[]]
+    if header != list(Row._fields):
+        raise ValueError(f"{path}: line 1: found {','.join(header)!r}, expected {','.join(Row._fields)!r}")
+    if not text.endswith("\n"):
+        raise ValueError(f"{path}: found {text.splitlines()[-1]!r} at its end, expected a whole line")
+    rows: dict[tuple, Row] = {}
+    for number, cells in enumerate(lines, start=2):
+        row = read_row(cells, f"{path}: line {number}")
+        if row.place in rows:
+            found = f"found task {row.after_task} of {run_words(row)} once more"
+            raise ValueError(f"{path}: line {number}: {found}, expected each row once")
+        rows[row.place] = row
+    return list(rows.values())
+
+
+def read_row(cells: Sequence[str], where: str) -> Row:
+    if len(cells) != len(Row._fields):
+        raise ValueError(f"{where}: found {len(cells)} cells, expected {len(Row._fields)}")
+    return Row(*(read_cell(text, name, where) for text, name in zip(cells, Row._fields, strict=True)))
+
+
+def read_cell(text: str, column: str, where: str) -> Any:
+    """A cell by the type of its column; empty is None where that may be."""
+    expected = Row.__annotations__[column]
+    kind = next(kind for kind in (str, int, float) if kind is expected or expected == kind | None)
+    if text == "" and kind is not expected:
+        return None
+    try:
+        value = kind(text)
+    except ValueError:
+        value = ""
+    if value == "" or (kind is float and not math.isfinite(value)):
+        raise ValueError(f"{where}: {column}: found {text!r}, expected {kind.__name__}")
+    return value
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """runs.csv, sorted, whole or not at all; a number is read back as just that number. Raises: NoRoomError."""
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        writer.writerows(sorted(rows, key=lambda row: row.place))
+
+
+def run_words(row: Row) -> str:
+    return f"{row.variant}, {row.num_tasks} tasks, seed {row.seed}"
+
+
+# -- merging ----------------------------------------------------------------------------------------------
+
+
+class Merged(NamedTuple):
+    """What became of the runs of a folder."""
+
+    added: int
+    known: int  # were in the file already, with the same numbers
+    unfinished: int
+    refused: list[str]  # a line for each
+
+
+def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
+    """Take the finished runs of a folder up into runs.csv; a run that is refused does not stop the others.
+
+    Rows that are in the file stay as they are. It is made if it is missing.
+
+    Args:
+        runs: of paper scale, as <variant>/tasks-<T>/seed-<s>/.
+    Raises: FolderTakenError if another process merges; ValueError if there is no such folder, or if the file is
+        damaged, which is then left alone; NoRoomError.
+    """
+    if not runs.is_dir():
+        raise ValueError(f"--runs: found no folder {runs}, expected the runs of scale {PAPER}")
+    added, known, unfinished, refused = 0, 0, 0, []
+    with only_writer(path.parent):
+        rows = read_rows(path) if path.exists() else []
+        of_run = rows_by_run(rows)
+        for folder in run_folders(runs):
+            if not (folder / "record.json").exists():
+                unfinished += 1
+                continue
+            try:
+                found = rows_of(declarations, folder)
+                there = of_run.get(found[0].run, [])
+                check_same(folder, found, there, path)
+            except ValueError as fault:
+                refused.append(" ".join(str(fault).split()))
+                continue
+            known += bool(there)
+            added += not there
+            rows += [] if there else found
+        if added or not path.exists():
+            write_rows(path, rows)
+    return Merged(added, known, unfinished, refused)
+
+
+def rows_by_run(rows: Iterable[Row]) -> dict[RunKey, list[Row]]:
+    """The rows of each run, in order."""
+    found: dict[RunKey, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.place):
+        found.setdefault(row.run, []).append(row)
+    return found
+
+
+def run_folders(runs: Path) -> Iterator[Path]:
+    """The folders of runs, sorted; anything else is passed over."""
+    for folder in sorted(runs.glob("*/tasks-*")):
+        if re.fullmatch(r"tasks-[1-9]\d*", folder.name):
+            yield from (folder / f"seed-{seed}" for seed in seeds_in(folder))
+
+
+def rows_of(declarations: Declarations, folder: Path) -> list[Row]:
+    """The rows of a finished run. Raises: ValueError, in one line, if it is not one that counts."""
+    settings, path = settings_of(declarations, folder), folder / "record.json"
+    record = read_record(path)
+    check_record(path, record, settings)
+    run = read_run(folder, settings)
+    if isinstance(run, LeftOut):
+        raise IncompleteRunError(run.why or f"{folder}: {run.kind}")
+    said = (record.get("metrics") or {}).get("average_accuracy")
+    if not isinstance(said, float | int) or not is_close(said, run.accuracy):
+        expected = f"expected {run.accuracy!r}, as in accuracy.csv"
+        raise IncompleteRunError(f"{path}: metrics.average_accuracy: found {said!r}, {expected}")
+    shared = {key: record[key] for key in ("device", "threads", "numerics", "commit", "settings_hash")}
+    shared |= {"side_by_side": len(record["side_by_side"]), "precision": settings.numerics.precision}
+    whole = {"clusters": run.clusters, "steps": record["steps"], "wall_seconds": float(record["wall_seconds"])}
+    accuracy, rows = read_accuracy(folder / "accuracy.csv", run.num_tasks), []
+    for after, _ in complete_rows(accuracy):
+        metrics = continual_metrics(accuracy[:after, :after])
+        known = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+        known |= whole if after == run.num_tasks else dict.fromkeys(whole)
+        rows.append(Row(settings.variant, settings.num_tasks, settings.seed, after, **known, **shared))
+    return rows
+
+
+def settings_of(declarations: Declarations, folder: Path) -> RunConfig:
+    """Today's settings of the run that a folder is named after. Raises: ValueError if there is no such run."""
+    variant, tasks, seed = folder.parts[-3:]
+    numbers = int(tasks.removeprefix("tasks-")), int(seed.removeprefix("seed-"))
+    try:
+        return declarations.resolve(PAPER, variant, *numbers)
+    except ConfigError as fault:
+        raise ValueError(f"{folder}: found a run that is not declared: {fault}") from None
+
+
+def check_record(path: Path, record: dict[str, Any], settings: RunConfig) -> None:
+    """Raises: IncompleteRunError if a record is not that of a run of these settings, of a commit and a clean tree."""
+    expected = {
+        "scale": PAPER,
+        "variant": settings.variant,
+        "num_tasks": settings.num_tasks,
+        "seed": settings.seed,
+        "settings_hash": settings.settings_hash(),
+        "numerics": NUMERICS,
+        "dirty": False,
+    }
+    meaning = {
+        "settings_hash": " of today's settings",
+        "numerics": " of today's arithmetic",
+        "dirty": ", a commit that says which code ran",
+    }
+    for key, value in expected.items():
+        if record.get(key) != value:
+            found = f"{path}: {key}: found {record.get(key)!r}, expected {value!r}"
+            raise IncompleteRunError(found + meaning.get(key, ""))
+    kinds = {"steps": int, "wall_seconds": float | int, "threads": int, "device": str, "side_by_side": list}
+    for key, kind in kinds.items():
+        if not isinstance(record.get(key), kind):
+            raise IncompleteRunError(f"{path}: {key}: found {record.get(key)!r}, expected what was measured")
+    if not re.fullmatch(r"[0-9a-f]{40,64}", str(record.get("commit"))):
+        raise IncompleteRunError(f"{path}: commit: found {record.get('commit')!r}, expected that of the code that ran")
+
+
+def check_same(folder: Path, found: Sequence[Row], there: Sequence[Row], path: Path) -> None:
+    """Raises: ValueError naming both, if a run that is in the file already has other numbers there."""
+    if not there:
+        return
+    tested, expected = ([row.after_task for row in rows] for rows in (found, there))
+    if tested != expected:
+        raise ValueError(f"{folder}: found tests after tasks {tested}, expected {expected} as in {path}")
+    for new, old in zip(found, there, strict=True):
+        for name in NUMBERS:
+            if not is_close(getattr(new, name), getattr(old, name)):
+                raise ValueError(
+                    f"{folder}: {name} after task {new.after_task}: found {getattr(new, name)!r} ({made_by(new)}),"
+                    f" expected {getattr(old, name)!r} as in {path} ({made_by(old)})"
+                )
+
+
+def is_close(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else math.isclose(one, other, rel_tol=0, abs_tol=SAME)
+
+
+def made_by(row: Row) -> str:
+    return f"{row.device}, commit {row.commit[:10]}"
+
+
+# -- what is made from it ---------------------------------------------------------------------------------
+
+
+def judged_runs(
+    declarations: Declarations, published: Published, rows: Iterable[Row]
+) -> tuple[list[Run], list[LeftOut]]:
+    """The runs that have a published number, and those of them that are left out, as `reproduction.find_runs`."""
+    configurations = {(number.variant, number.num_tasks) for number in published.numbers}
+    why, runs, left_out = outdated(declarations), [], []
+    for row in rows:
+        if not row.is_result or (row.variant, row.num_tasks) not in configurations:
+            continue
+        if kind := why(row):
+            left_out.append(LeftOut(row.variant, row.num_tasks, kind))
+        else:
+            runs.append(Run(row.variant, row.num_tasks, row.seed, row.average_accuracy, row.clusters))
+    return runs, left_out
+
+
+def outdated(declarations: Declarations) -> Callable[[Row], str | None]:
+    """Tells why a row is not one of today's settings and arithmetic; None if it is."""
+    hashes: dict[tuple[str, int], str | None] = {}
+
+    def today(variant: str, num_tasks: int, seed: int) -> str | None:
+        try:
+            return declarations.resolve(PAPER, variant, num_tasks, seed).settings_hash()
+        except ConfigError:  # a variant that there is no more
+            return None
+
+    def why(row: Row) -> str | None:
+        configuration = row.variant, row.num_tasks
+        if configuration not in hashes:
+            hashes[configuration] = today(*configuration, row.seed)
+        if row.settings_hash != hashes[configuration]:
+            return OTHER_SETTINGS
+        return OTHER_NUMERICS if row.numerics != NUMERICS else None
+
+    return why
+
+
+def summary_table(
+    declarations: Declarations, published: Published, experiment: str, rows: Iterable[Row]
+) -> pd.DataFrame:
+    """The table of an experiment, as `tables.experiment_table`, of those configurations that have runs.
+
+    Args:
+        experiment: of kind summary.
+    Raises: ConfigError if there is no such experiment.
+    """
+    known = [name for name, declared in declarations.experiments.items() if declared.kind == "summary"]
+    if experiment not in known:
+        raise ConfigError(f"experiments.yaml: found no {experiment!r} of kind summary, expected {one_of('', known)}")
+    why, of_configuration = outdated(declarations), {}
+    for row in sorted(rows, key=lambda row: row.place):
+        if row.is_result and not why(row):
+            of_configuration.setdefault((row.variant, row.num_tasks), []).append(row)
+    table = []
+    for declared in declared_rows(declarations, published, PAPER, experiment):
+        if runs := of_configuration.get((declared.variant, declared.num_tasks)):
+            entry = declared._asdict() | {"experiment": experiment, "scale": PAPER}
+            entry["seeds"] = " ".join(str(run.seed) for run in runs)
+            table.append(entry | summarised_row([metrics_of(run) for run in runs], clusters_of(runs)))
+    return pd.DataFrame(table, columns=COLUMNS["summary"])
+
+
+def metrics_of(row: Row) -> dict[str, float]:
+    """The metrics by name; NaN where they are not defined."""
+    values = {metric.__name__: getattr(row, metric.__name__) for metric in METRICS}
+    return {name: math.nan if value is None else value for name, value in values.items()}
+
+
+def clusters_of(runs: Sequence[Row]) -> list[int] | None:
+    found = [run.clusters for run in runs if run.clusters is not None]
+    return found or None
+
+
+# -- the README -------------------------------------------------------------------------------------------
+
+
+def status(report: Report, folder: str) -> str:
+    """The README's part: how many published numbers were reproduced, and a line for each with runs but the searches.
+
+    Args:
+        folder: of the reference, from the README.
+    """
+    if not report.num_runs:
+        return f"No runs yet: none of full scale was merged into `{folder}/{FILE}`."
+    shown = [row for row in report.comparisons if row.ours and not row.searched and not row.number.in_text]
+    return "\n".join(
+        [
+            f"**{report.summary}**",
+            "",
+            f"Made by `snakemake reference` from [`{FILE}`]({folder}/{FILE}); runs: {report.num_runs}. Intervals,",
+            f"margins and reasons are in [`reproduction.md`]({folder}/reproduction.md). Accuracies are in %; ours:",
+            "mean ± standard deviation (n seeds).",
+            "",
+            "| variant | tasks | published | ours | verdict |",
+            "|---|---|---|---|---|",
+            *map(status_line, shown),
+        ]
+    )
+
+
+def status_line(row: Comparison) -> str:
+    line = line_of(row, dict.fromkeys(row.reasons, 0))
+    what = f"{row.label}: clusters found" if row.number.quantity == CLUSTERS else row.label
+    cells = (what, row.number.num_tasks, line.published, f"{line.ours} ({line.n})", line.verdict)
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+def with_status(text: str, part: str, name: str) -> str:
+    """A README with another generated part. Raises: ValueError if it lacks the marks that the part stands between."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after or END in after:
+        raise ValueError(f"{name}: found no single {BEGIN} ... {END}, expected the place of the generated table")
+    return f"{before}{BEGIN}\n\n{part}\n\n{END}{after}"
