@@ -1,5 +1,6 @@
 """Small data and settings for tests of the library; nothing here needs the real MNIST."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ def digits() -> MNIST:
         return (((patterns[labels] & ~drop) | noise) * bytes_).to(torch.uint8), labels
 
     return MNIST(*sample(768), *sample(200))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For tests that fork: a child has none of the threads that PyTorch would wait for."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from active_dendrites.interruptions import ATTEMPTS, InterruptedTraining, Keeper
 from active_dendrites.locks import only_writer
 from active_dendrites.records import NoRoomError, read_accuracy, write_accuracy
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Stopping(Keeper):
     """Ends a training after so many steps of this process."""
@@ -222,7 +224,7 @@ def test_a_folder_that_one_may_not_write_is_one_line(tmp_path: Path) -> None:
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=as_nobody, args=(folder, theirs))
     process.start()
-    process.join(60)
+    assert ours.poll(60)
     assert ours.recv() == f"{folder}/run: found no permission to write there, expected a folder for results"
 
 
@@ -279,6 +281,7 @@ def test_a_signal_ends_it(numbers: list[int], end: str, run, digits, tmp_path: P
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=signal_itself, args=(run, digits, tmp_path, numbers, theirs))
     process.start()
+    assert ours.poll(60)
     kind, message = ours.recv()
     process.join(60)
     assert kind == end

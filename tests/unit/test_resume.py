@@ -17,6 +17,7 @@ from active_dendrites.course import Course
 from active_dendrites.interruptions import ATTEMPTS, Keeper
 from active_dendrites.mnist import MNIST
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 FORK = multiprocessing.get_context("fork")  # a child is there at once, with all that is imported
 SMALL = {"num_tasks": 2, "epochs": 2, "numerics__precision": "float32"}
 SAME = [
