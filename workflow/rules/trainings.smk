@@ -89,7 +89,10 @@ def training_memory(num_seeds: int, wildcards, attempt) -> int:
     copies_of_segments = 8 if run.consolidation.include_segments else 1 if run.reset_optimizer and fixed else 3
     each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
     # A GPU has memory of its own: a network is drawn on the host, and leaves.
-    return round(repeated(attempt) * (4000 + (each if config["device"] == "cuda" else num_seeds * each)))
+    # The images are held as bytes, as lists or as float32; of MNIST they are in the 4000.
+    described = DATASETS[run.dataset]
+    images = 8 * 784 * (described.train_images + described.test_images - 70_000) / 1e6
+    return round(repeated(attempt) * (4000 + images + (each if config["device"] == "cuda" else num_seeds * each)))
 
 
 def repeated(attempt: int) -> int:

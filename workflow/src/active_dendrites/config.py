@@ -6,17 +6,21 @@ Every value remembers the file and key it came from, so that a fault can be repo
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
+from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from active_dendrites.datasets import MNIST, DatasetName
+
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
+Measured = Literal["measured"]  # from the training images, when they are read
 DroppedFraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -28,12 +32,20 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def later(default: Any) -> Any:
+    """A setting that earlier versions did not have. Where it is as it always was then, settings leave it out.
+
+    So their hash stays, and what Snakemake compares: no finished run is trained again.
+    """
+    return Field(default=default, exclude_if=partial(eq, default))
+
+
 class DataConfig(Section):
     permutation_seed: Annotated[int, Field(ge=0)]
     first_task_identity: bool
     train_images: PositiveInt | None
-    pixel_mean: float
-    pixel_std: PositiveFloat
+    pixel_mean: float | Measured
+    pixel_std: PositiveFloat | Measured
     num_classes: PositiveInt
 
 
@@ -84,6 +96,7 @@ class RunConfig(Section):
     variant: str
     num_tasks: PositiveInt
     seed: Annotated[int, Field(ge=0)]
+    dataset: DatasetName = later(MNIST)
     epochs: PositiveInt
     learning_rate: PositiveFloat
     batch_size: PositiveInt
@@ -156,7 +169,7 @@ def run_keys() -> Iterator[tuple[str, str]]:
     for name, field in RunConfig.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from ((name, key) for key in field.annotation.model_fields)
-        elif name not in ("variant", "num_tasks", "seed"):
+        elif name not in ("variant", "num_tasks", "seed", "dataset"):
             yield "", name
 
 

@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from active_dendrites.config import RunConfig
+from active_dendrites.datasets import DATASETS
 
-MNIST_IMAGES, TEST_IMAGES = 60_000, 10_000
-MNIST_BYTES = 54_950_048  # the four files, uncompressed
 MEASURED_ON = "AMD EPYC, 2.6 GHz, one thread"  # where the numbers for a CPU come from; those for a GPU are guesses
 
 
 def count_steps(run: RunConfig) -> int:
     """Optimiser steps of a run."""
-    images = run.data.train_images or MNIST_IMAGES
+    images = run.data.train_images or DATASETS[run.dataset].train_images
     of_images = -(-images // run.batch_size) if run.keep_last_batch else images // run.batch_size
     return run.epochs * run.num_tasks * (run.random_batches or of_images)
 
@@ -62,7 +61,7 @@ def company(num_seeds: int, on_cpu: bool) -> float:
 def run_seconds(run: RunConfig, on_cpu: bool, num_seeds: int = 1) -> float:
     """Learning and tests of seeds side by side."""
     # Testing an image is a third of learning it: there is no way back through the network.
-    tests = sum(after_each_task(run)) * TEST_IMAGES / run.batch_size / 3
+    tests = sum(after_each_task(run)) * DATASETS[run.dataset].test_images / run.batch_size / 3
     return (count_steps(run) + tests) * step_milliseconds(run, on_cpu) / 1000 * company(num_seeds, on_cpu)
 
 
