@@ -242,6 +242,10 @@ FAULTS = {
         *("variants/construct_prototype/keep_last_batch", True),
         *("config/variants.yaml: construct_prototype.keep_last_batch", "True", "false"),
     ),
+    "no rule of that name": (
+        *("variants/prototype/network/segment_rule", "strongst"),
+        *("config/variants.yaml: prototype.network.segment_rule", "'strongst'", "'strongest'"),
+    ),
     "gates and dendrites": (
         *("variants/prototype/network/task_gate_density", 0.2),
         *("config/variants.yaml: prototype.network.segments_per_unit", "2", "0, since network.task_gate_density"),

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from active_dendrites.datasets import MNIST, DatasetName
+from active_dendrites.segment_rules import SEGMENT_RULES, STRONGEST
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -40,6 +41,12 @@ def later(default: Any) -> Any:
     return Field(default=default, exclude_if=partial(eq, default))
 
 
+def known_rule(name: str) -> str:
+    if name not in SEGMENT_RULES:
+        raise ValueError(one_of(name, SEGMENT_RULES))
+    return name
+
+
 class DataConfig(Section):
     permutation_seed: Annotated[int, Field(ge=0)]
     first_task_identity: bool
@@ -55,6 +62,7 @@ class NetworkConfig(Section):
     winner_density: OpenFraction | None
     weight_sparsity: Annotated[float, Field(ge=0, lt=1)]
     segments_per_unit: Annotated[int, Field(ge=0)]
+    segment_rule: Annotated[str, AfterValidator(known_rule)] = later(STRONGEST)
     task_gate_density: OpenFraction | None
     input_dropout: DroppedFraction
     hidden_dropout: DroppedFraction
@@ -231,6 +239,8 @@ def check_consistency(run: RunConfig, merged: Settings) -> None:
         )
     if run.context.kind == "none" and run.network.segments_per_unit > 0:
         refuse("network.segments_per_unit", "0, since context.kind none gives segments nothing to respond to")
+    if run.network.segments_per_unit == 0 and run.network.segment_rule != STRONGEST:
+        refuse("network.segment_rule", f"{STRONGEST}, since network.segments_per_unit 0 leaves nothing to choose from")
     if run.context.kind == "inferred_prototype":
         # Halves of an odd number are rounded down, so that a cluster can have one exemplar less than wanted.
         most = run.batch_size + min(run.batch_size, run.context.exemplars - 1) - 2

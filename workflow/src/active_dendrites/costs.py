@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from active_dendrites.config import RunConfig
 from active_dendrites.datasets import DATASETS
+from active_dendrites.segment_rules import STRONGEST
 
 MEASURED_ON = "AMD EPYC, 2.6 GHz, one thread"  # where the numbers for a CPU come from; those for a GPU are guesses
 
@@ -26,6 +27,11 @@ def count_weights(run: RunConfig) -> tuple[int, int]:
     return round(feedforward), sum(network.hidden_units) * network.segments_per_unit * context_size
 
 
+def moves_all_segments(run: RunConfig) -> bool:
+    """Whether each step moves every segment, not those alone that have won."""
+    return run.consolidation.include_segments or run.network.segment_rule != STRONGEST
+
+
 def step_milliseconds(run: RunConfig, on_cpu: bool) -> float:
     """One step of one seed: so much in any case, so much for a million weights that a step has to pass over."""
     return cpu_milliseconds(run) if on_cpu else gpu_milliseconds(run)
@@ -35,13 +41,16 @@ def cpu_milliseconds(run: RunConfig) -> float:
     """On one thread; fitted to the hours of the README's targets, and within a quarter of each."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     winners = run.network.winner_density
-    all_segments = run.consolidation.include_segments
+    all_segments = moves_all_segments(run)
     dense = winners is None or winners > 0.1 or all_segments
-    of_segments, inference = 0.0, 0
-    if all_segments:
-        of_segments = 11.0
-    elif run.context.kind == "inferred_prototype":
-        of_segments, inference = 0.9, 20  # each batch has a context of its own, which all segments answer
+    inferred = run.context.kind == "inferred_prototype"
+    of_segments, inference = 0.0, 20 if inferred else 0
+    if run.consolidation.include_segments:
+        of_segments, inference = 11.0, 0
+    elif all_segments:
+        of_segments = 2.3
+    elif inferred:
+        of_segments = 0.9  # each batch has a context of its own, which all segments answer
     return 8 + inference + (17 if dense else 4.2) * feedforward + of_segments * segments
 
 
@@ -49,7 +58,7 @@ def gpu_milliseconds(run: RunConfig) -> float:
     """On a GPU, not measured."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     inferred = run.context.kind == "inferred_prototype"
-    every_segment = inferred or run.consolidation.include_segments
+    every_segment = inferred or moves_all_segments(run)
     return 5 + 20 * inferred + 0.1 * (feedforward + every_segment * segments)
 
 
