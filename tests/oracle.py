@@ -15,6 +15,7 @@ from active_dendrites.config import RunConfig
 from active_dendrites.mnist import MNIST
 from active_dendrites.networks import Network, task_gates
 from active_dendrites.randomness import generator
+from active_dendrites.segment_rules import SEGMENT_RULES
 from active_dendrites.subnetworks import subnetwork_units
 from active_dendrites.tasks import task_permutations
 
@@ -38,8 +39,12 @@ def forward(
         y = x @ theta[f"hidden.{index}.weight"].T + theta[f"hidden.{index}.bias"]
         if run.network.segments_per_unit:
             responses = torch.einsum("bc,usc->bus", contexts, theta[f"hidden.{index}.segments"])
-            winner = responses.abs().argmax(2)
-            y = y * torch.sigmoid(responses.gather(2, winner[:, :, None])[:, :, 0])
+            if run.network.segment_rule == "strongest":
+                winner = responses.abs().argmax(2)
+                response = responses.gather(2, winner[:, :, None])[:, :, 0]
+            else:
+                response = SEGMENT_RULES[run.network.segment_rule](responses)
+            y = y * torch.sigmoid(response)
         if run.network.winner_density is None:
             x = y.clamp(min=0)
         else:

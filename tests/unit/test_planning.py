@@ -9,7 +9,7 @@ import pytest
 
 from active_dendrites import NUMERICS
 from active_dendrites.config import RunConfig
-from active_dendrites.costs import MNIST_IMAGES, company, count_steps, run_bytes, run_seconds, step_milliseconds
+from active_dendrites.costs import company, count_steps, run_bytes, run_seconds, step_milliseconds
 from active_dendrites.declarations import Declarations
 from active_dendrites.planning import (
     MISSING,
@@ -146,7 +146,7 @@ def test_the_model_counts_the_steps_that_are_taken(declarations: Declarations) -
         for experiment in declarations.experiments:
             for variant, num_tasks in declarations.runs_of(scale, experiment):
                 run = declarations.resolve(scale, variant, num_tasks, 1)
-                of_epoch = Batches(run, run.data.train_images or MNIST_IMAGES).steps
+                of_epoch = Batches(run, run.data.train_images or 60_000).steps
                 assert count_steps(run) == of_epoch * run.epochs * num_tasks, variant
 
 

@@ -8,7 +8,7 @@ import torch
 from active_dendrites.mnist import MNIST
 from active_dendrites.networks import Network
 from active_dendrites.randomness import generator
-from active_dendrites.tasks import Batches, PermutedTasks, task_permutations
+from active_dendrites.tasks import Batches, PermutedTasks, measured, task_permutations
 
 CPU = torch.device("cpu")
 
@@ -42,6 +42,19 @@ def test_black_is_the_constant_of_the_method(tasks: PermutedTasks) -> None:
     assert tasks.normalise(torch.zeros(1, dtype=torch.uint8)).item() == pytest.approx(-0.424, abs=5e-4)
     white = tasks.normalise(torch.full((1,), 255, dtype=torch.uint8)).item()
     assert white == pytest.approx((1 - 0.13062755) / 0.3081078)
+
+
+def test_measured_pixels_have_zero_mean_and_unit_variance(small_run, digits: MNIST) -> None:
+    """Over all training images, however few are learned."""
+    run = small_run("prototype", data__pixel_mean="measured", data__pixel_std="measured", data__train_images=100)
+    tasks = PermutedTasks(digits, run.data, 3, CPU, torch.float64)
+    pixels = tasks.normalise(digits.train_images)
+    assert pixels.mean().item() == pytest.approx(0, abs=1e-12)
+    assert pixels.std(correction=0).item() == pytest.approx(1, abs=1e-9)
+    assert len(tasks.train_bytes) == 100
+    one = small_run("prototype", data__pixel_mean="measured").data
+    assert measured(one, digits).pixel_mean == tasks.data.pixel_mean
+    assert measured(one, digits).pixel_std == one.pixel_std
 
 
 def test_images_of_a_task_are_permuted_and_normalised(tasks: PermutedTasks, digits: MNIST) -> None:

@@ -144,15 +144,20 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
     project.write_yaml(
         "config/config.yaml",
         {
+            "dataset": "mnist",
+            "images_folder": str(images),
             "results": "results",
             "device": "cpu",
             "seeds": [1, 2],
             "search_seeds": None,
             "seeds_per_job": 1,
             "retrain": False,
-            "mnist": {"folder": str(images), "sha256": sums},
         },
     )
+    measured = {"pixel_mean": "measured", "pixel_std": "measured"}
+    others = {name: {"sha256": None, "data": measured} for name in ("kmnist", "emnist_digits")}
+    ours = {"mnist": {"sha256": sums}, "fashion_mnist": {"sha256": sums, "data": measured}}
+    project.write_yaml("config/datasets.yaml", ours | others)
     project.write_yaml(
         "config/quick.yaml",
         {

@@ -13,7 +13,7 @@ from active_dendrites.config import ConfigError
 from active_dendrites.declarations import Declarations
 from active_dendrites.published import read_published
 
-FILES = ("defaults", "variants", "experiments", "published", "quick")
+FILES = ("defaults", "datasets", "variants", "experiments", "published", "quick")
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,22 @@ FAULTS = {
         *("experiments/ablation/variants/prototype", [0, 2]),
         *("config/experiments.yaml: ablation.variants.prototype", "found 0", "greater than or equal to 1"),
     ),
+    "dataset without sums": (
+        *("datasets/mnist", {"data": {}}),
+        *("config/datasets.yaml: mnist.sha256", "nothing", "a value"),
+    ),
+    "unknown dataset": (
+        *("datasets/cifar10", {"sha256": None}),
+        *("config/datasets.yaml: cifar10", "unknown key", "mnist"),
+    ),
+    "unknown setting of a dataset": (
+        *("datasets/kmnist/data/pixel_means", 0.1),
+        *("config/datasets.yaml: kmnist.data.pixel_means", "unknown key", "'data.pixel_mean'"),
+    ),
+    "neither a number nor the word for one": (
+        *("defaults/data/pixel_mean", "measure"),
+        *("config/defaults.yaml: data.pixel_mean", "'measure'", "'measured'"),
+    ),
     "no task at the scale": (
         *("quick/num_tasks", [0]),
         *("config/quick.yaml: num_tasks", "found 0", "greater than or equal to 1"),
@@ -226,6 +242,10 @@ FAULTS = {
         *("variants/construct_prototype/keep_last_batch", True),
         *("config/variants.yaml: construct_prototype.keep_last_batch", "True", "false"),
     ),
+    "no rule of that name": (
+        *("variants/prototype/network/segment_rule", "strongst"),
+        *("config/variants.yaml: prototype.network.segment_rule", "'strongst'", "'strongest'"),
+    ),
     "gates and dendrites": (
         *("variants/prototype/network/task_gate_density", 0.2),
         *("config/variants.yaml: prototype.network.segments_per_unit", "2", "0, since network.task_gate_density"),
@@ -293,7 +313,7 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "config/config.yaml",
         lambda text: text + "device: cpu\n",
         [],
-        "config/config.yaml: line 16 found key 'device' twice, expected YAML",
+        "config/config.yaml: line 11 found key 'device' twice, expected YAML",
     ),
     "repeated seeds": (
         "config/config.yaml",
@@ -320,10 +340,22 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "--config: retrain: found 'perhaps', expected boolean",
     ),
     "sum": (
-        "config/config.yaml",
-        lambda text: text.replace("t10k-labels-idx1-ubyte: ", "t10k-labels-idx1-ubyte: zz"),
+        "config/datasets.yaml",
+        lambda text: text.replace("t10k-labels-idx1-ubyte: ", "t10k-labels-idx1-ubyte: zz", 1),
         [],
-        "config/config.yaml: mnist.sha256.t10k-labels-idx1-ubyte: found ",
+        "config/datasets.yaml: mnist.sha256.t10k-labels-idx1-ubyte: found ",
+    ),
+    "dataset": (
+        "Snakefile",
+        lambda text: text + "\n",
+        ["--config", "dataset=fashion"],
+        "--config: dataset: found 'fashion', expected 'mnist', 'fashion_mnist', 'kmnist' or 'emnist_digits'",
+    ),
+    "key of earlier versions": (
+        "config/config.yaml",
+        lambda text: text + "mnist: {folder: images}\n",
+        [],
+        "config/config.yaml: mnist: found a key of earlier versions, expected `images_folder` for its folder",
     ),
     "command line": (
         "Snakefile",

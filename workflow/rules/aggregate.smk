@@ -13,10 +13,11 @@ rule aggregate:
     conda:
         ENVIRONMENT
     params:
+        dataset=DATASET,
         runs=RUNS,
         rows=table_rows,
         code=table_code,
         seeds=table_seeds,
     shell:
-        "python workflow/scripts/aggregate.py table --scale {wildcards.scale} --experiment {wildcards.experiment:q}"
-        " --runs {params.runs:q} {params.seeds:q} --output {output:q} > {log:q} 2>&1"
+        "python workflow/scripts/aggregate.py table --dataset {params.dataset} --scale {wildcards.scale}"
+        " --experiment {wildcards.experiment:q} --runs {params.runs:q} {params.seeds:q} --output {output:q} > {log:q} 2>&1"

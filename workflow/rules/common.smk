@@ -11,12 +11,14 @@ from typing import Any
 
 from active_dendrites import NUMERICS
 from active_dendrites.config import ConfigError, RunConfig
+from active_dendrites.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.declarations import PAPER
 from active_dendrites.published import declared_rows
 
 ENVIRONMENT = "../../envs/environment.yaml"
 
-RESULTS = config["results"].rstrip("/")
+DATASET = config["dataset"]
+RESULTS = str(results_folder(config["results"].rstrip("/"), DATASET))
 RUNS = f"{RESULTS}/{{scale}}/runs"
 RUN = f"{RUNS}/{{variant}}/tasks-{{num_tasks}}/seed-{{seed}}"
 TABLE = f"{RESULTS}/{{scale}}/tables/{{experiment}}.csv"
@@ -63,8 +65,9 @@ def page_figures(wildcards) -> list[str]:
 
 
 def page_reproduction(wildcards) -> list[str]:
-    """The reproduction report, beside the paper's figures."""
-    return expand(f"{REPRODUCTION}.html", scale=wildcards.scale) if wildcards.page == "report" else []
+    """The reproduction report, beside the paper's figures; the paper published numbers of MNIST alone."""
+    shown = wildcards.page == "report" and DATASET == MNIST
+    return expand(f"{REPRODUCTION}.html", scale=wildcards.scale) if shown else []
 
 
 def experiment_results(scale: str, experiment: str) -> list[str]:
@@ -77,7 +80,7 @@ def scale_results(scale: str, part: str) -> list[str]:
     if not experiments(part):
         return []
     made = [path for experiment in experiments(part) for path in experiment_results(scale, experiment)]
-    if part == "paper":
+    if part == "paper" and DATASET == MNIST:
         made += expand(f"{REPRODUCTION}.{{format}}", scale=scale, format=["csv", "md", "html"])
     return made + expand(REPORT, scale=scale, page=PAGES[part])
 
@@ -89,14 +92,21 @@ def scale_results(scale: str, part: str) -> list[str]:
 
 
 def mnist_places(wildcards, output) -> list[str]:
-    """Where the four MNIST files go and come from, as arguments of prepare_mnist.py.
+    """Which dataset, and where its four files go and come from, as arguments of prepare_mnist.py.
 
-    Not compared: the sums alone fix the content, so another `mnist.folder` must not train everything again.
+    Not compared: the sums alone fix the content, so another `images_folder` must not train everything again.
     """
     return [
+        f"--dataset={DATASET}",
         f"--destination={Path(output.train_images).parent}",
-        f"--folder={config['mnist']['folder'] or ''}",
+        f"--folder={config['images_folder'] or ''}",
     ]
+
+
+def image_sums() -> list[str]:
+    """The sums of the four files, as arguments of prepare_mnist.py. Compared: other sums are other images."""
+    sums = DECLARATIONS.datasets[DATASET].sha256
+    return ["--no-sha256"] if sums is None else [f"--sha256={name}={digest}" for name, digest in sums.items()]
 
 
 def run_settings(wildcards) -> dict[str, Any]:
@@ -119,6 +129,7 @@ def run_places(wildcards, input, output) -> list[str]:
     """
     folders = [Path(path).parent for path in output.accuracy]
     return [
+        f"--dataset={DATASET}",
         f"--mnist={Path(input.train_images).parent}",
         f"--device={config['device']}",
         *("--seed", *(folder.name.removeprefix("seed-") for folder in folders)),
@@ -168,11 +179,16 @@ def experiment_seeds(wildcards) -> list[int]:
 
 def scale_title(wildcards) -> str:
     """The heading in a report."""
-    return "Paper scale" if wildcards.scale == PAPER else f"Reduced scale ({wildcards.scale})"
+    return of_dataset("Paper scale" if wildcards.scale == PAPER else f"Reduced scale ({wildcards.scale})")
 
 
 def experiment_title(wildcards) -> str:
-    return DECLARATIONS.experiments[wildcards.experiment].title
+    return of_dataset(DECLARATIONS.experiments[wildcards.experiment].title)
+
+
+def of_dataset(title: str) -> str:
+    """A title that names the dataset, if it is another than the paper's."""
+    return title if DATASET == MNIST else f"{title}: {DATASETS[DATASET].label}"
 
 
 def experiment_order(wildcards, output) -> int:
@@ -190,7 +206,8 @@ def report_config(wildcards, input) -> list[str]:
     Not compared: where it matters, the figures are drawn again.
     """
     given = {key: config[key] for key in ("seeds", "search_seeds") if config[key] is not None}
-    return [f"results={RESULTS}", *(f"{key}={seeds}" for key, seeds in given.items())]
+    places = [f"results={config['results']}", f"dataset={DATASET}"]
+    return [*places, *(f"{key}={seeds}" for key, seeds in given.items())]
 
 
 def drawing_code(wildcards) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from snakemake.utils import available_cpu_count
 
-from active_dendrites.costs import MNIST_BYTES
 from active_dendrites.planning import (
     Hardware,
     PlannedRun,
@@ -118,7 +117,7 @@ def print_plan() -> None:
     """The plan, on stdout."""
     jobs = planned_jobs()
     runs = list(planned_runs(jobs))
-    images = MNIST_BYTES if any(job.rule.name == "prepare_mnist" for job in jobs) else 0
+    images = DATASETS[DATASET].num_bytes if any(job.rule.name == "prepare_mnist" for job in jobs) else 0
     reasons = [(job.rule.name, trigger_of(job)) for job in jobs]
     print("\n".join(describe_plan(reasons, runs, hardware() if runs else None, free_bytes(), images)))
     print_retrained(runs, sys.stdout)

@@ -18,12 +18,13 @@ rule reproduce:
     conda:
         ENVIRONMENT
     params:
+        dataset=DATASET,
         runs=RUNS,
         code=judging_code,
         prefix=subpath(output.csv, strip_suffix=".csv"),
     shell:
-        "python workflow/scripts/reproduction.py --scale {wildcards.scale} --runs {params.runs:q}"
-        " --output {params.prefix:q} 2>&1 | tee {log:q}"
+        "python workflow/scripts/reproduction.py --dataset {params.dataset} --scale {wildcards.scale}"
+        " --runs {params.runs:q} --output {params.prefix:q} 2>&1 | tee {log:q}"
 
 
 rule reproduction:
@@ -37,10 +38,11 @@ rule reproduction:
     conda:
         ENVIRONMENT
     params:
+        dataset=DATASET,
         runs=expand(RUNS, scale=PAPER),
         prefix=expand(REPRODUCTION, scale=PAPER),
     shell:
-        "python workflow/scripts/reproduction.py --scale paper --runs {params.runs:q}"
+        "python workflow/scripts/reproduction.py --dataset {params.dataset} --scale paper --runs {params.runs:q}"
         " --output {params.prefix:q} 2>&1 | tee {log:q}"
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from active_dendrites.config import ConfigError, PositiveInt, RunConfig, Section, typed, read_yaml
+from active_dendrites.datasets import DatasetName
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import read_published
 
@@ -15,26 +16,27 @@ CONFIG_FOLDER = Path("config")
 CONFIG_FILE = "config/config.yaml"
 
 
-class MNISTSettings(Section):
-    folder: str | None
-    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
-
-
 class WorkflowSettings(Section):
     """What config.yaml may hold; the seeds are checked with those of the scales."""
 
+    dataset: DatasetName
+    images_folder: str | None
     results: Annotated[str, Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     seeds: Any
     search_seeds: Any
     seeds_per_job: PositiveInt
     retrain: bool
-    mnist: MNISTSettings
 
 
 def check_workflow_settings() -> None:
     """Refuse what config.yaml, or `--config` over it, gets wrong. Raises: ConfigError."""
     config["retrain"] = given_switch("retrain")
+    if "mnist" in config:  # earlier versions had it
+        raise ConfigError(
+            f"{source_of('mnist')}: mnist: found a key of earlier versions, expected `images_folder` for its folder;"
+            " sums are in config/datasets.yaml"
+        )
     for key in config:
         typed(WorkflowSettings, {**read_yaml(Path(CONFIG_FILE)), key: config[key]}, source_of(key))
 
@@ -110,7 +112,7 @@ def settings_of(scale: str, variant: str, num_tasks: int) -> RunConfig:
 try:
     read_yaml(Path(CONFIG_FILE))  # refuses a key written twice, which Snakemake does not
     check_workflow_settings()
-    DECLARATIONS = Declarations(CONFIG_FOLDER)
+    DECLARATIONS = Declarations(CONFIG_FOLDER, config["dataset"])
     PUBLISHED = read_published(DECLARATIONS)
     SEEDS = read_seeds()
     TARGETS = name_targets()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from active_dendrites import NUMERICS
-from active_dendrites.costs import company, count_steps, count_weights, step_milliseconds
+from active_dendrites.costs import company, count_steps, count_weights, moves_all_segments, step_milliseconds
 
 # -- which seeds a job trains ------------------------------------------------------------------------------
 #
@@ -86,10 +86,13 @@ def training_memory(num_seeds: int, wildcards, attempt) -> int:
     feedforward, segments = count_weights(run)
     # Gradients, Adam's moments, consolidation and transients; of segments the moments, unless they are two numbers.
     fixed = run.context.kind != "inferred_prototype"
-    copies_of_segments = 8 if run.consolidation.include_segments else 1 if run.reset_optimizer and fixed else 3
+    copies_of_segments = 8 if moves_all_segments(run) else 1 if run.reset_optimizer and fixed else 3
     each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
     # A GPU has memory of its own: a network is drawn on the host, and leaves.
-    return round(repeated(attempt) * (4000 + (each if config["device"] == "cuda" else num_seeds * each)))
+    # The images are held as bytes, as lists or as float32; of MNIST they are in the 4000.
+    described = DATASETS[run.dataset]
+    images = 8 * 784 * (described.train_images + described.test_images - 70_000) / 1e6
+    return round(repeated(attempt) * (4000 + images + (each if config["device"] == "cuda" else num_seeds * each)))
 
 
 def repeated(attempt: int) -> int:

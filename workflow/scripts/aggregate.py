@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from active_dendrites.datasets import DATASETS, MNIST
 from active_dendrites.declarations import Declarations
 from active_dendrites.published import declared_rows, read_published
 from active_dendrites.tables import check_settings, experiment_table, summary_lines, write_table
@@ -15,6 +16,7 @@ def main() -> None:
 
     table = commands.add_parser("table", help="write the table of an experiment")
     table.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    table.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     table.add_argument("--scale", required=True, help="paper or quick")
     table.add_argument("--experiment", required=True, help="an experiment of config/experiments.yaml")
     table.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs")
@@ -48,7 +50,8 @@ def seeds_of(text: str) -> tuple[str, list[int]]:
 
 
 def write_experiment(arguments: argparse.Namespace) -> None:
-    declarations, scale, experiment = Declarations(arguments.config), arguments.scale, arguments.experiment
+    declarations = Declarations(arguments.config, arguments.dataset)
+    scale, experiment = arguments.scale, arguments.experiment
     rows = declared_rows(declarations, read_published(declarations), scale, experiment)
     check_settings(declarations, scale, experiment, dict(arguments.seeds), arguments.runs)
     table = experiment_table(declarations, scale, experiment, rows, dict(arguments.seeds), arguments.runs)

@@ -1,4 +1,7 @@
-"""Put the four verified MNIST files into a folder; a user's fault is one line on stderr and exit status 1."""
+"""Put the four verified files of MNIST, or of a dataset in its shape, into a folder.
+
+A user's fault is one line on stderr and exit status 1.
+"""
 
 import argparse
 import logging
@@ -7,6 +10,7 @@ import sys
 from pathlib import Path
 
 from active_dendrites import mnist
+from active_dendrites.datasets import DATASETS, MNIST
 
 
 def main() -> None:
@@ -14,6 +18,8 @@ def main() -> None:
     parser.add_argument("--destination", type=Path, required=True, help="folder for the uncompressed files")
     parser.add_argument("--folder", default="", help="folder with the files, plain or .gz; empty: download")
     parser.add_argument("--sha256", action="append", default=[], metavar="NAME=HEX", help="one for each file")
+    parser.add_argument("--no-sha256", action="store_true", help="no sums are known; those of the first files are kept")
+    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # SIGTERM must unwind the stack like Ctrl-C, so that downloads under way are stopped and removed.
@@ -22,7 +28,7 @@ def main() -> None:
     sums = {name: digest for name, _, digest in (pair.partition("=") for pair in arguments.sha256)}
     folder = Path(arguments.folder).expanduser() if arguments.folder else None
     try:
-        mnist.fetch(arguments.destination, sums, folder)
+        mnist.fetch(arguments.destination, None if arguments.no_sha256 else sums, folder, arguments.dataset)
     except (ValueError, OSError) as error:
         sys.exit(f"prepare_mnist: {error}")
 

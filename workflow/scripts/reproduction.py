@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from active_dendrites.datasets import MNIST
 from active_dendrites.declarations import Declarations
 from active_dendrites.published import read_published
 from active_dendrites.reproduction import find_runs
@@ -15,11 +16,14 @@ TEMPLATES = Path(__file__).parents[1] / "report"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--dataset", default=MNIST, help="mnist (default): the only one with published numbers")
     parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs; any seeds may be there")
     parser.add_argument("--output", type=Path, required=True, help="prefix of the three files")
     arguments = parser.parse_args()
     try:
+        if arguments.dataset != MNIST:
+            raise ValueError(f"dataset: found {arguments.dataset}, expected mnist: no other has published numbers")
         report = read_report(arguments.config, arguments.scale, arguments.runs)
         write_report(report, TEMPLATES, arguments.output)
     except ValueError as fault:

@@ -14,6 +14,7 @@ import torch
 
 from active_dendrites import mnist
 from active_dendrites.checkpoints import FOLDER as CHECKPOINTS
+from active_dendrites.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
 from active_dendrites.engine import DivergedError, train
@@ -21,6 +22,7 @@ from active_dendrites.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedT
 from active_dendrites.locks import only_writer
 from active_dendrites.metrics import continual_metrics
 from active_dendrites.records import source_state, write_accuracy, write_activity, write_record
+from active_dendrites.tasks import measured
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -31,8 +33,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help=seed_help)
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
     parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
-    parser.add_argument("--mnist", type=Path, default=Path("results/data/mnist"), help="folder of the IDX files")
-    folder_help = "where to write, a folder for each seed; default results/<scale>/runs/..."
+    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
+    images_help = "folder of its IDX files (default results/data/<dataset>)"
+    parser.add_argument("--mnist", type=Path, help=images_help)
+    folder_help = "where to write, a folder for each seed; default results/<scale>/runs/..., or below results/<dataset>"
     parser.add_argument("--run-folder", type=Path, nargs="+", help=folder_help)
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
@@ -68,11 +72,11 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
 
     scale, variant, num_tasks, seeds = arguments.scale, arguments.variant, arguments.num_tasks, arguments.seed
-    place = Path(f"results/{scale}/runs/{variant}/tasks-{num_tasks}")
+    place = results_folder("results", arguments.dataset) / f"{scale}/runs/{variant}/tasks-{num_tasks}"
     folders = arguments.run_folder or [place / f"seed-{seed}" for seed in seeds]
     if len(folders) != len(seeds):
         raise ValueError(f"--run-folder: found {len(folders)} folders, expected one for each seed {seeds}")
-    declarations = Declarations(arguments.config)
+    declarations = Declarations(arguments.config, arguments.dataset)
     runs = [declarations.resolve(scale, variant, num_tasks, seed) for seed in seeds]
     if arguments.settings_hash not in (None, runs[0].settings_hash()):
         raise ValueError(
@@ -89,7 +93,9 @@ def main() -> None:
                 logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
             device = held.enter_context(training_device(arguments.device))
             with keeper.listening():
-                results = train(runs, mnist.load(arguments.mnist), device, keeper)
+                images = mnist.load(arguments.mnist or images_folder("results", arguments.dataset), arguments.dataset)
+                results = train(runs, images, device, keeper)
+        pixels = measured(runs[0].data, images)
         for run, folder, result, attempts in zip(runs, folders, results, keeper.attempts, strict=True):
             write_accuracy(folder / "accuracy.csv", result.accuracy)
             write_activity(folder / "activity.npy", result.activity)
@@ -97,6 +103,7 @@ def main() -> None:
                 *(folder / "record.json", run, scale, device),
                 metrics=continual_metrics(result.accuracy),
                 clusters=result.clusters,
+                pixels={"mean": pixels.pixel_mean, "std": pixels.pixel_std},
                 side_by_side=seeds,
                 steps=result.steps,
                 wall_seconds=round(keeper.seconds, 2),

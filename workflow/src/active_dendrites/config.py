@@ -6,17 +6,22 @@ Every value remembers the file and key it came from, so that a fault can be repo
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
+from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from active_dendrites.datasets import MNIST, DatasetName
+from active_dendrites.segment_rules import SEGMENT_RULES, STRONGEST
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
+Measured = Literal["measured"]  # from the training images, when they are read
 DroppedFraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -28,12 +33,26 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def later(default: Any) -> Any:
+    """A setting that earlier versions did not have. Where it is as it always was then, settings leave it out.
+
+    So their hash stays, and what Snakemake compares: no finished run is trained again.
+    """
+    return Field(default=default, exclude_if=partial(eq, default))
+
+
+def known_rule(name: str) -> str:
+    if name not in SEGMENT_RULES:
+        raise ValueError(one_of(name, SEGMENT_RULES))
+    return name
+
+
 class DataConfig(Section):
     permutation_seed: Annotated[int, Field(ge=0)]
     first_task_identity: bool
     train_images: PositiveInt | None
-    pixel_mean: float
-    pixel_std: PositiveFloat
+    pixel_mean: float | Measured
+    pixel_std: PositiveFloat | Measured
     num_classes: PositiveInt
 
 
@@ -43,6 +62,7 @@ class NetworkConfig(Section):
     winner_density: OpenFraction | None
     weight_sparsity: Annotated[float, Field(ge=0, lt=1)]
     segments_per_unit: Annotated[int, Field(ge=0)]
+    segment_rule: Annotated[str, AfterValidator(known_rule)] = later(STRONGEST)
     task_gate_density: OpenFraction | None
     input_dropout: DroppedFraction
     hidden_dropout: DroppedFraction
@@ -84,6 +104,7 @@ class RunConfig(Section):
     variant: str
     num_tasks: PositiveInt
     seed: Annotated[int, Field(ge=0)]
+    dataset: DatasetName = later(MNIST)
     epochs: PositiveInt
     learning_rate: PositiveFloat
     batch_size: PositiveInt
@@ -156,7 +177,7 @@ def run_keys() -> Iterator[tuple[str, str]]:
     for name, field in RunConfig.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from ((name, key) for key in field.annotation.model_fields)
-        elif name not in ("variant", "num_tasks", "seed"):
+        elif name not in ("variant", "num_tasks", "seed", "dataset"):
             yield "", name
 
 
@@ -218,6 +239,8 @@ def check_consistency(run: RunConfig, merged: Settings) -> None:
         )
     if run.context.kind == "none" and run.network.segments_per_unit > 0:
         refuse("network.segments_per_unit", "0, since context.kind none gives segments nothing to respond to")
+    if run.network.segments_per_unit == 0 and run.network.segment_rule != STRONGEST:
+        refuse("network.segment_rule", f"{STRONGEST}, since network.segments_per_unit 0 leaves nothing to choose from")
     if run.context.kind == "inferred_prototype":
         # Halves of an odd number are rounded down, so that a cluster can have one exemplar less than wanted.
         most = run.batch_size + min(run.batch_size, run.context.exemplars - 1) - 2

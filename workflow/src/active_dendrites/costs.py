@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from active_dendrites.config import RunConfig
+from active_dendrites.datasets import DATASETS
+from active_dendrites.segment_rules import STRONGEST
 
-MNIST_IMAGES, TEST_IMAGES = 60_000, 10_000
-MNIST_BYTES = 54_950_048  # the four files, uncompressed
 MEASURED_ON = "AMD EPYC, 2.6 GHz, one thread"  # where the numbers for a CPU come from; those for a GPU are guesses
 
 
 def count_steps(run: RunConfig) -> int:
     """Optimiser steps of a run."""
-    images = run.data.train_images or MNIST_IMAGES
+    images = run.data.train_images or DATASETS[run.dataset].train_images
     of_images = -(-images // run.batch_size) if run.keep_last_batch else images // run.batch_size
     return run.epochs * run.num_tasks * (run.random_batches or of_images)
 
@@ -27,6 +27,11 @@ def count_weights(run: RunConfig) -> tuple[int, int]:
     return round(feedforward), sum(network.hidden_units) * network.segments_per_unit * context_size
 
 
+def moves_all_segments(run: RunConfig) -> bool:
+    """Whether each step moves every segment, not those alone that have won."""
+    return run.consolidation.include_segments or run.network.segment_rule != STRONGEST
+
+
 def step_milliseconds(run: RunConfig, on_cpu: bool) -> float:
     """One step of one seed: so much in any case, so much for a million weights that a step has to pass over."""
     return cpu_milliseconds(run) if on_cpu else gpu_milliseconds(run)
@@ -36,13 +41,16 @@ def cpu_milliseconds(run: RunConfig) -> float:
     """On one thread; fitted to the hours of the README's targets, and within a quarter of each."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     winners = run.network.winner_density
-    all_segments = run.consolidation.include_segments
+    all_segments = moves_all_segments(run)
     dense = winners is None or winners > 0.1 or all_segments
-    of_segments, inference = 0.0, 0
-    if all_segments:
-        of_segments = 11.0
-    elif run.context.kind == "inferred_prototype":
-        of_segments, inference = 0.9, 20  # each batch has a context of its own, which all segments answer
+    inferred = run.context.kind == "inferred_prototype"
+    of_segments, inference = 0.0, 20 if inferred else 0
+    if run.consolidation.include_segments:
+        of_segments, inference = 11.0, 0
+    elif all_segments:
+        of_segments = 2.3
+    elif inferred:
+        of_segments = 0.9  # each batch has a context of its own, which all segments answer
     return 8 + inference + (17 if dense else 4.2) * feedforward + of_segments * segments
 
 
@@ -50,7 +58,7 @@ def gpu_milliseconds(run: RunConfig) -> float:
     """On a GPU, not measured."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     inferred = run.context.kind == "inferred_prototype"
-    every_segment = inferred or run.consolidation.include_segments
+    every_segment = inferred or moves_all_segments(run)
     return 5 + 20 * inferred + 0.1 * (feedforward + every_segment * segments)
 
 
@@ -62,7 +70,7 @@ def company(num_seeds: int, on_cpu: bool) -> float:
 def run_seconds(run: RunConfig, on_cpu: bool, num_seeds: int = 1) -> float:
     """Learning and tests of seeds side by side."""
     # Testing an image is a third of learning it: there is no way back through the network.
-    tests = sum(after_each_task(run)) * TEST_IMAGES / run.batch_size / 3
+    tests = sum(after_each_task(run)) * DATASETS[run.dataset].test_images / run.batch_size / 3
     return (count_steps(run) + tests) * step_milliseconds(run, on_cpu) / 1000 * company(num_seeds, on_cpu)
 
 

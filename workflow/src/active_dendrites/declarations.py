@@ -1,8 +1,8 @@
 """What the YAML files of a config folder declare: variants, sweeps, experiments, scales.
 
-A run's settings are layers, the later over the earlier: defaults.yaml; each ancestor of the variant, its own
-settings and then those of its `by_num_tasks`; the scale's settings; the scale's settings for each ancestor; and one
-combination of a sweep's values.
+A run's settings are layers, the later over the earlier: defaults.yaml; the dataset's; each ancestor of the variant,
+its own settings and then those of its `by_num_tasks`; the scale's settings; the scale's settings for each ancestor; and
+one combination of a sweep's values.
 """
 
 from collections.abc import Iterator
@@ -29,6 +29,7 @@ from active_dendrites.config import (
     typed,
     validate,
 )
+from active_dendrites.datasets import DATASETS, MNIST
 
 ONE_PER_TASK = "one_per_task"
 PAPER = "paper"
@@ -63,6 +64,13 @@ class VariantDeclaration(Section):
         return not self.abstract and not self.sweep
 
 
+class DatasetDeclaration(Section):
+    """What must be known of a dataset's files, and the settings that it changes."""
+
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
 class ExperimentDeclaration(Section):
     """One figure and its table: variants at numbers of tasks."""
 
@@ -88,15 +96,19 @@ class ScaleDeclaration(Section):
 
 
 class Declarations:
-    """What a config folder declares: variants, experiments and scales.
+    """What a config folder declares for a dataset: variants, experiments and scales.
 
     Raises: ConfigError for anything that cannot be run, with file, key, found and expected.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, dataset: str = MNIST) -> None:
+        self.folder, self.dataset = folder, dataset
         self.defaults = flatten(self._read("defaults"), self._file("defaults"))
         check_known(self.defaults, [f"{s}.{k}" if s else k for s, k in run_keys()])
+        self.datasets = {
+            name: typed(DatasetDeclaration, declared, self._file("datasets"), name)
+            for name, declared in self._read("datasets").items()
+        }
         self.variants: dict[str, VariantDeclaration] = {}
         self.sweeps: dict[str, dict[str, Settings]] = {}  # by sweep and variant: one combination of its values
         for name, declared in self._read("variants").items():
@@ -208,12 +220,12 @@ class Declarations:
         segments = merged["network.segments_per_unit"]
         if segments.value == ONE_PER_TASK:
             merged["network.segments_per_unit"] = segments._replace(value=num_tasks)
-        run = validate(merged, variant=variant, num_tasks=num_tasks, seed=seed)
+        run = validate(merged, variant=variant, num_tasks=num_tasks, seed=seed, dataset=self.dataset)
         check_consistency(run, merged)
         return run
 
     def _layers(self, scale: str, variant: str, num_tasks: int) -> Settings:
-        merged, line = dict(self.defaults), self._ancestry(variant)
+        merged, line = self.defaults | self._dataset_settings(self.dataset), self._ancestry(variant)
         for name in line:
             declared, file = self.variants[name], self._file("variants")
             merged |= flatten(declared.model_extra, file, name)
@@ -224,6 +236,9 @@ class Declarations:
         for name in line:
             merged |= flatten(reduced.variants.get(name, {}), file, f"variants.{name}")
         return merged | self.sweeps.get(self.sweep_of(variant), {}).get(variant, {})
+
+    def _dataset_settings(self, name: str) -> Settings:
+        return flatten({"data": self.datasets[name].data}, self._file("datasets"), name)
 
     def _ancestry(self, variant: str) -> list[str]:
         """The variant's line of parents, the eldest first."""
@@ -254,7 +269,13 @@ class Declarations:
             raise ConfigError(f"{where}: found variant {name!r}, expected {one_of(name, runnable)}")
 
     def _check_names(self) -> None:
-        """Parents, labels and targets of variants; the variants that experiments and scales name."""
+        """Datasets; parents, labels and targets of variants; the variants that experiments and scales name."""
+        if self.dataset not in DATASETS:
+            raise ConfigError(f"dataset: found {self.dataset!r}, expected {one_of(self.dataset, DATASETS)}")
+        for missing in DATASETS.keys() - self.datasets.keys():
+            raise ConfigError(f"{self._file('datasets')}: {missing}: found nothing, expected its sums")
+        for name in self.datasets.keys() - DATASETS.keys():
+            raise ConfigError(f"{self._file('datasets')}: {name}: unknown key, expected {one_of(name, DATASETS)}")
         file = self._file("variants")
         for name, declared in self.variants.items():
             parent = declared.extends
@@ -296,6 +317,8 @@ class Declarations:
 
     def _check_settings(self) -> None:
         """Every key of a variant or a scale is one that a run has, whether or not a run is declared with it."""
+        for name in self.datasets:
+            check_known(self._dataset_settings(name), self.defaults)
         file = self._file("variants")
         for name, declared in self.variants.items():
             check_known(flatten(declared.model_extra, file, name), [*self.defaults, *VariantDeclaration.model_fields])

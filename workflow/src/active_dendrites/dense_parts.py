@@ -14,6 +14,7 @@ from active_dendrites.layers import MaskedLinear, strongest
 from active_dendrites.learner import State, copied
 from active_dendrites.networks import Network
 from active_dendrites.products import Products
+from active_dendrites.segment_rules import SEGMENT_RULES, STRONGEST, SegmentRule
 
 
 class Layer:
@@ -83,11 +84,36 @@ class WholeSegments:
         self.context.copy_(torch.stack([state["context"] for state in states]))
 
 
+class RuledSegments(WholeSegments):
+    """The same under any rule, with autograd's gradient of it.
+
+    Args:
+        rule: (R, U, S) -> (R, U).
+    """
+
+    def __init__(self, weights: Tensor, rule: SegmentRule) -> None:
+        super().__init__(weights)
+        self.rule = rule
+
+    def gates(self) -> Tensor:
+        responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None]).view(self.weights.shape[:3])
+        with torch.enable_grad():
+            self.responses = responses.detach().requires_grad_()
+            self.response = self.rule(self.responses)  # (R, U)
+        return self.response.detach().sigmoid()[:, None]
+
+    def learn(self, gradient: Tensor) -> list[Tensor]:
+        (of_segments,) = torch.autograd.grad(self.response, self.responses, gradient)  # (R, U, S)
+        return [of_segments[..., None] * self.context[:, None, None]]
+
+
 def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list:
     """For each hidden layer its segments, none without dendrites. `lazy`: move only those that can move, on a GPU."""
     if not networks[0].has_dendrites:
         return []
     weights = [stacked([n.hidden[i].segments for n in networks]) for i in range(len(networks[0].hidden))]
+    if run.network.segment_rule != STRONGEST:
+        return [RuledSegments(layer, SEGMENT_RULES[run.network.segment_rule]) for layer in weights]
     if not lazy:
         return [WholeSegments(layer) for layer in weights]
     from active_dendrites.gpu_segments import LazySegments  # needs Triton, which comes with PyTorch for CUDA alone

@@ -20,6 +20,7 @@ from active_dendrites.interruptions import Keeper
 from active_dendrites.learner import Learner, State
 from active_dendrites.mnist import MNIST
 from active_dendrites.networks import Network, as_dtype
+from active_dendrites.segment_rules import STRONGEST
 from active_dendrites.sparse import SparseLearner
 from active_dendrites.tasks import PermutedTasks
 
@@ -178,7 +179,10 @@ def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> DenseLearne
     rounded = run.numerics.precision in ("tf32", "bfloat16")
     drops = run.network.input_dropout > 0 or run.network.hidden_dropout > 0
     gated = run.network.task_gate_density is not None  # small networks, for which matrix products are fast
-    whole = rounded or drops or gated or run.update_norm_limit is not None or run.consolidation.include_segments
+    ruled = run.network.segment_rule != STRONGEST
+    whole = (
+        rounded or drops or gated or ruled or run.update_norm_limit is not None or run.consolidation.include_segments
+    )
     return DenseLearner(runs, tasks) if whole or tasks.train_bytes.is_cuda else InTurn(runs, tasks)
 
 

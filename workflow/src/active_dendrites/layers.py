@@ -8,6 +8,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from active_dendrites import segment_rules
+from active_dendrites.segment_rules import SegmentRule
+
 
 def losers(x: Tensor, k: int | None) -> Tensor:
     """What a layer sets to zero: all below each sample's k-th largest value, or, for k None (ReLU), all up to 0.
@@ -49,19 +52,29 @@ def strongest(responses: Tensor) -> tuple[Tensor, Tensor]:
     return winner, responses.gather(-1, winner)
 
 
+def segment_responses(segments: Tensor, context: Tensor) -> Tensor:
+    """The response of every segment, computed once per context, not once per sample.
+
+    Args:
+        segments: (U, S, C) dendritic weights.
+        context: (N, C).
+    Returns: (N, U, S).
+    """
+    units, per_unit, _ = segments.shape
+    return (context @ segments.flatten(0, 1).T).view(len(context), units, per_unit)
+
+
 def strongest_response(segments: Tensor, context: Tensor) -> Tensor:
     """Each unit's segment response of largest absolute value, sign kept. Source: method 2.1.
 
-    Responses are computed once per context, not once per sample; the gradient reaches only the winning segment.
+    The gradient reaches only the winning segment.
 
     Args:
         segments: (U, S, C) dendritic weights.
         context: (N, C).
     Returns: (N, U).
     """
-    units, per_unit, _ = segments.shape
-    responses = (context @ segments.flatten(0, 1).T).view(len(context), units, per_unit)  # (N, U, S)
-    return strongest(responses)[1].squeeze(-1)  # (N, U)
+    return segment_rules.strongest(segment_responses(segments, context))
 
 
 class MaskedLinear(nn.Linear):
@@ -122,6 +135,7 @@ class DendriticLinear(MaskedLinear):
         segments_per_unit: S, at least 1.
         context_size: C.
         context_density: assumed fraction of non-zero context entries, which widens the initial segments.
+        segment_rule: what gates a unit, if not its strongest segment, (N, U, S) -> (N, U).
         The others as for `MaskedLinear`.
     Raises: ValueError if there is no segment.
     """
@@ -139,8 +153,10 @@ class DendriticLinear(MaskedLinear):
         weights: torch.Generator | None = None,
         glorot: bool = False,
         zero_bias: bool = False,
+        segment_rule: SegmentRule = segment_rules.strongest,
     ) -> None:
         super().__init__(in_features, out_features, sparsity, input_density, masks, weights, glorot, zero_bias)
+        self.segment_rule = segment_rule
         if segments_per_unit < 1:
             raise ValueError(f"segments_per_unit: found {segments_per_unit}, expected 1 or more")
         self.segments = nn.Parameter(torch.empty(out_features, segments_per_unit, context_size))
@@ -149,7 +165,7 @@ class DendriticLinear(MaskedLinear):
 
     def gates(self, context: Tensor) -> Tensor:
         """The factor of each unit in each context, in (0, 1): (N, C) -> (N, U)."""
-        return strongest_response(self.segments, context).sigmoid()
+        return self.segment_rule(segment_responses(self.segments, context)).sigmoid()
 
     def forward(self, x: Tensor, context: Tensor | None = None, gates: Tensor | None = None) -> Tensor:
         """Feed-forward response times gate.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from active_dendrites.config import NetworkConfig, RunConfig
 from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners
 from active_dendrites.randomness import generator
+from active_dendrites.segment_rules import SEGMENT_RULES
 from active_dendrites.tasks import PermutedTasks
 
 
@@ -50,6 +51,7 @@ class Network(nn.Module):
                     *dendrites,
                     input_density=input_density,
                     context_density=config.context_density,
+                    segment_rule=SEGMENT_RULES[config.segment_rule],
                     **drawn_from,
                 )
             else:

@@ -182,6 +182,7 @@ def write_record(path: Path, run: RunConfig, scale: str, device: torch.device, *
         "variant": run.variant,
         "num_tasks": run.num_tasks,
         "seed": run.seed,
+        "dataset": run.dataset,
         "scale": scale,
         **measured,
         **machine(device),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.config import DataConfig, RunConfig
-from active_dendrites.mnist import MNIST
+from active_dendrites.mnist import MNIST, pixel_statistics
 
 
 def task_permutations(num_tasks: int, num_pixels: int, seed: int, first_identity: bool = True) -> Tensor:
@@ -26,8 +26,16 @@ def task_permutations(num_tasks: int, num_pixels: int, seed: int, first_identity
     return torch.stack(rows[:num_tasks])
 
 
+def measured(data: DataConfig, mnist: MNIST) -> DataConfig:
+    """The settings with numbers for what is to be measured: over all training images, however few are learned."""
+    if "measured" not in (data.pixel_mean, data.pixel_std):
+        return data
+    found = dict(zip(("pixel_mean", "pixel_std"), pixel_statistics(mnist.train_images), strict=True))
+    return data.model_copy(update={key: value for key, value in found.items() if getattr(data, key) == "measured"})
+
+
 class PermutedTasks:
-    """A sequence of permutedMNIST tasks on one device.
+    """A sequence of permutedMNIST tasks, or of another dataset in its shape, on one device.
 
     Args:
         mnist: bytes (N, P) and labels (N,), train and test.
@@ -44,7 +52,7 @@ class PermutedTasks:
         largest = int(max(mnist.train_labels.max(), mnist.test_labels.max()))
         if largest >= data.num_classes:
             raise ValueError(f"labels: found class {largest}, expected 0 to {data.num_classes - 1} (data.num_classes)")
-        self.data, self.num_tasks, self.dtype = data, num_tasks, dtype
+        self.data, self.num_tasks, self.dtype = measured(data, mnist), num_tasks, dtype
         used = slice(data.train_images)
         self.train_bytes = mnist.train_images[used].to(device)
         self.train_labels = mnist.train_labels[used].to(device)
@@ -57,7 +65,7 @@ class PermutedTasks:
         self._mean_image = self.normalise(sum(parts) / len(self.train_bytes))
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Bytes 0..255 to zero mean and unit variance over MNIST's training pixels. Source: method 1."""
+        """Bytes 0..255 to zero mean and unit variance over the dataset's training pixels. Source: method 1."""
         return self._scale(pixels.to(self.dtype))
 
     def _scale(self, pixels: Tensor) -> Tensor:

@@ -1,0 +1,51 @@
+"""The README's worked examples: its blocks are written into a copy of the project and run there."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+
+import pytest
+import yaml
+from project import REPOSITORY, Project
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+# Blocks that begin with the name of the file that they are to be added to.
+BLOCKS = re.findall(r"^```(?:python|yaml)\n# (\S+/\S+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+VARIANTS = [name for file, text in BLOCKS if file == "config/variants.yaml" for name in yaml.safe_load(text)]
+# Commands by which another dataset is learned.
+COMMANDS = re.findall(r"^snakemake (.* dataset=.*)$", README, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def project(make_project: Callable[[], Project]) -> Project:
+    """A tiny project with all that the README adds."""
+    project = make_project()
+    quick = project.path("config/quick.yaml")
+    settings = yaml.safe_load(quick.read_text())
+    settings["settings"]["network"]["hidden_units"] = [64, 64]  # of which 2 % are one
+    project.write_yaml("config/quick.yaml", settings)
+    for file, text in BLOCKS:
+        with project.path(file).open("a", encoding="utf-8") as target:
+            target.write(f"\n\n{text}")
+    return project
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_is_trained(project: Project, variant: str) -> None:
+    run = f"results/quick/runs/{variant}/tasks-2/seed-1"
+    done = project.snakemake(f"{run}/accuracy.csv", "--cores", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    settings = json.loads(project.path(f"{run}/record.json").read_text())["settings"]
+    (text,) = (text for file, text in BLOCKS if f"\n{variant}:" in f"\n{text}")
+    for key, value in yaml.safe_load(text)[variant]["network"].items():
+        assert settings["network"][key] == value
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_for_another_dataset_is_planned(project: Project, command: str) -> None:
+    jobs = project.plan(*shlex.split(command))
+    assert {"prepare_mnist", "train", "draw", "report"} <= {job.rule for job in jobs}
+    (dataset,) = re.findall(r" dataset=(\S+)", command)
+    made = [path for job in jobs for path in job.output if path.startswith("results/")]
+    assert made and all(path.startswith((f"results/{dataset}/", f"results/data/{dataset}/")) for path in made)
