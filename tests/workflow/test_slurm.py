@@ -220,7 +220,7 @@ def set_profile(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SlurmCluster]:
+def cluster(slurm_turn: None) -> Iterator[SlurmCluster]:
     try:
         with SlurmCluster() as cluster:
             yield cluster

@@ -13,15 +13,16 @@ import slurm_cluster
 from project import REPOSITORY
 from slurm_cluster import CONFIGURATION, FILES, ClusterUnavailableError, SlurmCluster, only_cluster, processes
 
+pytestmark = pytest.mark.usefixtures("slurm_turn")
+
 
 @contextmanager
 def by_hand() -> Iterator[tuple[subprocess.Popen, Path]]:
     """The script, as a process of its own, and the folder of its cluster, with a job that runs."""
     command = [sys.executable, REPOSITORY / "tests/slurm_cluster.py"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow/src")}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as script:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env=environment, preexec_fn=heed_ctrl_c, **pipes) as script:
         first, second = script.stdout.readline(), script.stdout.readline()
         if script.poll() is not None:
             pytest.skip(first)
@@ -34,6 +35,11 @@ def by_hand() -> Iterator[tuple[subprocess.Popen, Path]]:
             yield script, folder
         finally:
             script.send_signal(signal.SIGTERM)
+
+
+def heed_ctrl_c() -> None:
+    """As in a terminal: a shell lets what it runs in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def left(folder: Path) -> list:
