@@ -35,7 +35,7 @@ RemoteExecutor.sleep = lambda self: asyncio.sleep(1)
 main()
 """
 ARGUMENTS = ["quick", "--workflow-profile", "profiles/slurm", "--config", "device=cpu"]
-LIMIT = 360  # seconds, after which the run is given up
+LIMIT = 420  # seconds, after which the run is given up
 QUICK = {
     "seeds": [1, 2],
     "num_tasks": [5],
