@@ -107,13 +107,21 @@ class Storm:
         return found
 
     def await_trainings(self, count: int) -> list[Job]:
-        """So many trainings that have met nothing yet, midway."""
+        """So many trainings that have met nothing yet, midway, where they are held: none must end before its time."""
 
         def found() -> list[Job] | None:
             jobs = [job for job in self.running() if job.run not in self.met and self.is_midway(job)]
+            jobs = [job for job in jobs if self.hold(job)]
             return jobs[:count] if len(jobs) >= count else None
 
         return self.await_that(f"{count} trainings midway", found)
+
+    def hold(self, job: Job) -> bool:
+        """Suspend a training, unless it has just ended."""
+        process = training(self.folder(job.run))
+        if process:
+            process.suspend()
+        return process is not None
 
     def await_output(self, text: str, after: int = 0) -> None:
         self.await_that(f"{text!r} from Snakemake", lambda: text in self.output.read_text()[after:])
@@ -162,10 +170,8 @@ class Storm:
 
     def hang(self, job: Job) -> str:
         """Nothing is learned any more, until the time limit, which SLURM checks twice a minute."""
-        process = training(self.folder(job.run))
-        told = process.cmdline()
-        assert int(told[told.index("--limit-minutes") + 1]) >= 15  # it would end in time by itself
-        process.suspend()
+        told = training(self.folder(job.run)).cmdline()
+        assert int(told[told.index("--limit-minutes") + 1]) >= 15  # else it would end in time by itself
         slurm("scontrol", "update", f"JobId={job.number}", "EndTime=now+1")
         return "time limit"
 
@@ -203,15 +209,15 @@ def is_newer(path: Path, start: float) -> bool:
     return path.exists() and path.stat().st_mtime > start + 1
 
 
-def training(folder: Path) -> psutil.Process:
-    """The process that trains into a folder."""
+def training(folder: Path) -> psutil.Process | None:
+    """The process that trains into a folder, if there is one."""
     for process in psutil.process_iter(["cmdline", "cwd"]):
         told = process.info["cmdline"] or []
-        if "workflow/scripts/train.py" in told:
+        if "workflow/scripts/train.py" in told and told[0] != "/bin/sh":
             into = Path(process.info["cwd"], told[told.index("--run-folder") + 1])
             if into == folder:
                 return process
-    raise AssertionError(f"found no training into {folder}")
+    return None
 
 
 def set_profile(text: str) -> str:
