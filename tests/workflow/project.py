@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -115,6 +116,11 @@ class Project:
             return yaml.safe_dump(content, sort_keys=False)
 
         return self.edited(name, rewrite)
+
+
+def heed_ctrl_c() -> None:
+    """For a new process: as in a terminal. A shell lets what it runs in the background ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write_images(folder: Path) -> dict[str, str]:

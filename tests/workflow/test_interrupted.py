@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import Project
+from project import Project, heed_ctrl_c
 
 PIPELINE = ("quick_comparison", "--cores", "2")
 RESULTS = ("runs/*/*/*/accuracy.csv", "runs/*/*/*/activity.npy", "tables/*.csv", "figures/*.png")
@@ -73,11 +73,6 @@ def start(project: Project) -> subprocess.Popen:
         assert process.poll() is None and time.monotonic() < deadline, "no checkpoint was written"
         time.sleep(0.02)
     return process
-
-
-def heed_ctrl_c() -> None:
-    """As in a terminal: a shell lets what it runs in the background ignore Ctrl-C, and so would all below it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def checkpoints(project: Project) -> list[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
-from project import REPOSITORY
+from project import REPOSITORY, heed_ctrl_c
 from slurm_cluster import CONFIGURATION, FILES, ClusterUnavailableError, SlurmCluster, only_cluster, processes
 
 pytestmark = pytest.mark.usefixtures("slurm_turn")
@@ -35,11 +35,6 @@ def by_hand() -> Iterator[tuple[subprocess.Popen, Path]]:
             yield script, folder
         finally:
             script.send_signal(signal.SIGTERM)
-
-
-def heed_ctrl_c() -> None:
-    """As in a terminal: a shell lets what it runs in the background ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def left(folder: Path) -> list:

@@ -22,7 +22,7 @@ FOLDER = "checkpoint"  # in a run's folder
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be gone on from; a line that says why and what to do."""
+    """A checkpoint from which no training can go on; a line that says why and what to do."""
 
 
 class DamagedError(ValueError):

@@ -20,7 +20,7 @@ from active_dendrites.dense_parts import Adam, Layer, make_segments, whole_layer
 from active_dendrites.dropout import Dropout
 from active_dendrites.graphs import Replayed
 from active_dendrites.layers import losers
-from active_dendrites.learner import Learner, State, copied
+from active_dendrites.learner import Learner, State, copied, needs_moments
 from active_dendrites.networks import make_network
 from active_dendrites.products import Products
 from active_dendrites.subnetworks import Subnetworks
@@ -252,7 +252,7 @@ class DenseLearner(Learner):
             self._leave()
 
     def state(self, task: int | None) -> Iterator[State]:
-        moments = self._needs_moments(task)
+        moments = needs_moments(self.run, task)
         tensors, numbers = self._tensors(task), self._numbers()
         for seed, (contexts, snapshot) in enumerate(zip(self.contexts, self._contexts(task), strict=True)):
             yield {
@@ -265,7 +265,7 @@ class DenseLearner(Learner):
             }
 
     def changes(self, task: int | None, everything: bool) -> list[State]:
-        moments = self._needs_moments(task)
+        moments = needs_moments(self.run, task)
         segments = [segments.changes(moments, everything) for segments in self.segments]
         snapshots = self._contexts(task)
         return [
@@ -275,10 +275,6 @@ class DenseLearner(Learner):
             }
             for seed, contexts in enumerate(self.contexts)
         ]
-
-    def _needs_moments(self, task: int | None) -> bool:
-        """Whether Adam's moments are not about to be reset."""
-        return task is not None or not self.run.reset_optimizer
 
     def _contexts(self, task: int | None) -> list[State]:
         """As they have to be restored."""
@@ -291,7 +287,7 @@ class DenseLearner(Learner):
         kept = {"loss": [self.loss], "parameters": self.adam.parameters}
         if self.subnetworks:
             kept |= {"whole": self.whole, "whole_importance": self.whole_importance}
-        if self._needs_moments(task):
+        if needs_moments(self.run, task):
             kept |= {"first": self.adam.first, "second": self.adam.second}
         if self.consolidation:
             names = "path", "importance", "anchor", "previous"

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 import active_dendrites
-from active_dendrites.checkpoints import CheckpointError, Checkpoints, DamagedError
+from active_dendrites.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
 from active_dendrites.config import RunConfig
 from active_dendrites.course import Course
 from active_dendrites.learner import State
@@ -277,5 +277,5 @@ def is_silent(attempt: dict[str, Any], steps: int) -> bool:
 
 def remove_rests(folder: Path) -> None:
     """Remove what killed processes had half written."""
-    for path in [*folder.glob(".*.*[0-9]"), *(folder / "checkpoint").glob(".*.*[0-9]")]:
+    for path in [*folder.glob(".*.*[0-9]"), *(folder / FOLDER).glob(".*.*[0-9]")]:
         path.unlink()

@@ -24,7 +24,7 @@ from active_dendrites import kernels
 from active_dendrites.config import RunConfig
 from active_dendrites.contexts import make_contexts
 from active_dendrites.dense import Tested
-from active_dendrites.learner import State
+from active_dendrites.learner import State, needs_moments
 from active_dendrites.networks import make_network
 from active_dendrites.sparse_parts import Images, Listed, PixelLists, Prototypes, Segments, Threads, Weights, Whole
 from active_dendrites.tasks import Batches, PermutedTasks
@@ -201,7 +201,7 @@ class SparseLearner:
 
     def state(self, task: int | None) -> State:
         """See `Learner.state`."""
-        moments = self._needs_moments(task)
+        moments = needs_moments(self.run, task)
         return {
             "contexts": self.contexts.state(self._contexts(task)),
             "layers": [layer.state(task is not None, moments) for layer in self.layers],
@@ -214,7 +214,7 @@ class SparseLearner:
 
     def changes(self, task: int | None, everything: bool) -> State:
         """See `Learner.changes`: of segments, and of what the clusters keep."""
-        moments = self._needs_moments(task)
+        moments = needs_moments(self.run, task)
         return {
             "contexts": self.contexts.changes(self._contexts(task), everything),
             "segments": [segments.changes(moments, everything) for segments in self.segments],
@@ -223,10 +223,6 @@ class SparseLearner:
     def _contexts(self, task: int | None) -> State:
         """As they have to be restored."""
         return self.contexts.snapshot() if task is None else self.contexts_before
-
-    def _needs_moments(self, task: int | None) -> bool:
-        """Whether Adam's moments are not about to be reset."""
-        return task is not None or not self.run.reset_optimizer
 
     def restore(self, state: State, changes: Sequence[State]) -> None:
         """See `Learner.restore`."""
