@@ -1,4 +1,4 @@
-"""Rounded matrix products: the rounding by hand, and the error that it makes."""
+"""Matrix products: rounded ones by hand, with the error that it makes; and both libraries of a CPU."""
 
 import math
 
@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning import CPU
 
+from active_dendrites import products
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import InTurn, make_learner
 from active_dendrites.networks import as_dtype
-from active_dendrites.products import Products, as_tf32
+from active_dendrites.products import Products, as_tf32, multiply
 from active_dendrites.tasks import PermutedTasks
 
 # In units of the last bit that stays, above 1: value, then the nearest, which is even at a tie.
@@ -73,3 +74,37 @@ def test_a_cpu_works_sparsely_where_it_can(precision: str, small_run, digits) ->
     tasks = PermutedTasks(digits, run.data, 1, CPU, dtype)
     learner = make_learner([run], tasks)
     assert isinstance(learner, InTurn if precision in ("float32", "float64") else DenseLearner)
+
+
+@pytest.mark.parametrize("avx512", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_of_a_cpu(avx512: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transposed and part of something larger, as the learners hand them over; the same bits when repeated."""
+    monkeypatch.setattr(products, "AVX512", avx512 and torch.backends.mkldnn.is_available())
+    random = torch.Generator().manual_seed(5)
+    x, y = (torch.randn(size, dtype=dtype, generator=random) for size in ((70, 131), (3, 71, 131)))
+    for a, b in ((x, y[1, :-1].T), (x.T, y[1, :-1]), (x[:1], y[2, :1].T), (x[:1].T, y[2, :1])):
+        found, terms = multiply(a, b), a.double()[:, :, None] * b.double()
+        error, bound = (found - terms.sum(1)).abs(), terms.abs().sum(1) * a.shape[1] * torch.finfo(dtype).eps
+        assert (found.dtype, found.shape) == (dtype, error.shape)
+        assert (error <= bound).all()
+        assert torch.equal(multiply(a, b), found)
+
+
+@pytest.mark.skipif(not products.AVX512, reason="this processor has no AVX-512")
+def test_the_fast_library_is_taken(monkeypatch: pytest.MonkeyPatch, small_run, digits) -> None:
+    """By every learner of whole products: with products that are wrong, what is learned is."""
+    run = small_run("three_layer_mlp")
+
+    def losses() -> list[float]:
+        tasks = PermutedTasks(digits, run.data, 1, CPU, torch.float32)
+        learners = make_learner([run], tasks), DenseLearner([run], tasks)
+        for learner in learners:
+            learner.begin_task(0)
+            learner.begin_epoch(0, [torch.Generator().manual_seed(1)])
+            learner.learn_step()
+        return [learner.losses()[0] for learner in learners]
+
+    before = losses()
+    monkeypatch.setattr(products.torch.ops.mkldnn, "_linear_pointwise", lambda a, b, *rest: torch.zeros(len(a), len(b)))
+    assert all(abs(a - b) > 0.01 for a, b in zip(before, losses(), strict=True))

@@ -1,4 +1,4 @@
-"""Matrix products in the precision that the settings name.
+"""Matrix products: in the precision that the settings name, and on a CPU by the library that is fast there.
 
 float32 and float64 are what they say. tf32 and bfloat16 round what enters a product, forward and backward, to 10
 and 7 bits after the leading one; sums, weights and everything else stay float32. A GPU does so in its hardware;
@@ -9,6 +9,17 @@ Letters: R seeds, learned side by side; M, K, N rows, summed, columns.
 
 import torch
 from torch import Tensor
+
+# Whether this processor multiplies 16 numbers at a time. PyTorch's usual products, by MKL, take only 8 on one of AMD's;
+# oneDNN, which comes with PyTorch too, takes all: 2.2 times as many a second.
+AVX512 = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    """(M, K) times (K, N) on a CPU, without a gradient; the rows or the columns of each are contiguous."""
+    if AVX512 and a.dtype == torch.float32:
+        return torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")
+    return a @ b
 
 
 def as_tf32(x: Tensor) -> Tensor:
@@ -46,4 +57,6 @@ class Products:
             product = torch.bmm(a, b)
             torch.backends.cuda.matmul.allow_tf32 = False  # for these products alone: contexts are told apart exactly
             return product
+        if a.is_cpu:
+            return torch.stack([multiply(*pair) for pair in zip(a, b, strict=True)])
         return torch.bmm(a, b)

@@ -15,6 +15,7 @@ from active_dendrites import kernels
 from active_dendrites.layers import DendriticLinear, MaskedLinear
 from active_dendrites.learner import State, as_tensors
 from active_dendrites.networks import as_dtype
+from active_dendrites.products import multiply
 from active_dendrites.tasks import PermutedTasks
 
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # start (N + 1,), pixel, byte: the non-black pixels of each image
@@ -107,20 +108,22 @@ class Whole:
         return np.count_nonzero(self.x.numpy(), axis=0)
 
     def respond(self, threads: Threads, layer: "Weights", y: np.ndarray) -> None:
-        weight, base = torch.from_numpy(layer.theta)[:, :-1], torch.from_numpy(layer.base)[:, None]
-        torch.baddbmm(base, self.x.expand(layer.tiles, -1, -1), weight, out=torch.from_numpy(y))
+        for tile, responses in enumerate(torch.from_numpy(y)):
+            weight, base = torch.from_numpy(layer.theta[tile, :-1]), torch.from_numpy(layer.base[tile])
+            torch.add(multiply(self.x, weight), base, out=responses)
 
     def backpropagate(
         self, threads: Threads, layer: "Weights", dy: np.ndarray, gate: np.ndarray, dx: np.ndarray
     ) -> None:
         upstream = torch.zeros_like(self.x)
         for tile in range(layer.tiles):
-            upstream.addmm_(torch.from_numpy(dy[tile]), torch.from_numpy(layer.theta[tile, :-1]).T)
+            upstream += multiply(torch.from_numpy(dy[tile]), torch.from_numpy(layer.theta[tile, :-1]).T)
         threads.run(kernels.pass_active, len(upstream), upstream.numpy(), self.x.numpy(), gate, dx)
 
     def gradient(self, dy: np.ndarray) -> tuple[np.ndarray, ...]:
         """What `kernels.update` makes the weights' gradient from: the gradient itself, (T, I, L)."""
-        return *self.no_lists, torch.matmul(self.x.T, torch.from_numpy(dy)).numpy()
+        tiles = [multiply(self.x.T, tile) for tile in torch.from_numpy(dy)]
+        return *self.no_lists, torch.stack(tiles).numpy()
 
 
 class Weights:
