@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import re
 import runpy
 import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +41,7 @@ from active_dendrites.reference import (
     with_status,
     write_rows,
 )
-from active_dendrites.reproduction import comparison_table, find_runs, notes_on
+from active_dendrites.reproduction import comparison_table, find_runs, notes_on, unexplained
 from active_dendrites.reproduction_pages import make_report, render
 from active_dendrites.tables import experiment_table, run_folder
 
@@ -489,10 +492,10 @@ def test_the_script_merges_and_makes_everything(write, measured, runs, file, tmp
     assert made == ["figures/comparison.png", "figures/comparison.svg", *names, "runs.csv"]
     text = readme.read_text()
     assert text.startswith(f"# Before\n\n{BEGIN}\n\n**2 of ")
-    assert "| Active dendrites | 10 | 94.55 | " in text
-    assert "| XdG (told the task at test) | 2 | 98.00 | 98.00 (1) | inconclusive (too few seeds) |\n" in text
-    clusters = "Active dendrites, prototype inferred: clusters found"
-    assert f"| {clusters} | 5 | 5.625 | 5 ± 0 (4) | differs |\n" in text
+    assert "\n| tasks | 2 | 5 | 10 |\n|---|---|---|---|\n" in text
+    assert re.search(r"\n\| Active dendrites \|  \|  \| ✓ 94\.\d\d ± 0\.\d\d \(4\)<br>94\.55 \|\n", text)
+    assert "\n| XdG (told the task at test) | ? 98.00 (1)<br>98.00 |  |  |\n" in text
+    assert "\n| Active dendrites, prototype inferred: clusters found |  | ✗ 5 ± 0 (4)<br>5.625 |  |\n" in text
     assert text.endswith(f"|\n\n{END}\n\nafter\n")
     time = readme.stat().st_mtime_ns
     assert script("--folder", file.parent, "report", "--readme", readme)[1] == ""
@@ -571,5 +574,24 @@ def test_what_is_in_git_is_made_from_these_runs(declarations, published) -> None
 
 def test_the_readme_says_what_each_column_is() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Was it reproduced?")[1].split("\n## ")[0]
+    section = text.split("### Every output column")[1].split("\n## ")[0]
     assert [name for name in Row._fields if f"`{name}`" not in section] == []
+
+
+def test_every_number_that_differs_has_its_reason(declarations, published) -> None:
+    """Found by an experiment, whose own runs are in the reference if it is a variant."""
+    runs, left_out = judged_runs(declarations, published, read_rows(KEPT / "runs.csv"))
+    report = make_report(declarations, published, PAPER, runs, left_out)
+    assert list(unexplained(report.comparisons)) == []
+    trained = {(run.variant, run.num_tasks) for run in runs}
+    findings = yaml.safe_load((ROOT / "config/published.yaml").read_text(encoding="utf-8"))["findings"]
+    for finding in findings:
+        if finding["by"] in declarations.variants and finding["at"] != "all":
+            assert {(finding["by"], num_tasks) for num_tasks in finding["at"]} <= trained
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["references"][0]["doi"].endswith("2021.10.25.465651")

@@ -54,7 +54,7 @@ def test_a_clean_clone_shows_the_verdicts_without_training(clone: Project) -> No
     assert {path.name for path in clone.path(FOLDER).rglob("*.*")} == MADE | {"runs.csv"}
     assert clone.path(f"{FOLDER}/runs.csv").read_bytes() == before
     assert {path.name for path in clone.path("results").iterdir()} == {"reference", "logs"}
-    table = "| SI + active dendrites | 10 | 97.23 | 97.33 ± 0.24 (8) | reproduced |\n"
+    table = "| tasks | 10 |\n|---|---|\n| SI + active dendrites | ✓ 97.33 ± 0.24 (8)<br>97.23 |\n"
     assert table in clone.path("README.md").read_text(encoding="utf-8")
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,10 @@ from project import REPOSITORY, Project
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 # Blocks that begin with the name of the file that they are to be added to.
 BLOCKS = re.findall(r"^```(?:python|yaml)\n# (\S+/\S+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+# The figure of one's own: its notebook is a copy, then it is a target.
+NOTEBOOK, COPY, FIGURE = re.search(
+    r"^cp (workflow/notebooks/\S+) (\S+)\nsnakemake (.*)$", README, re.MULTILINE
+).groups()
 VARIANTS = [name for file, text in BLOCKS if file == "config/variants.yaml" for name in yaml.safe_load(text)]
 # Commands by which another dataset is learned.
 COMMANDS = re.findall(r"^snakemake (.* dataset=.*)$", README, re.MULTILINE)
@@ -28,6 +33,7 @@ def project(make_project: Callable[[], Project]) -> Project:
     for file, text in BLOCKS:
         with project.path(file).open("a", encoding="utf-8") as target:
             target.write(f"\n\n{text}")
+    shutil.copy(REPOSITORY / NOTEBOOK, project.path(COPY))
     return project
 
 
@@ -49,3 +55,12 @@ def test_a_command_for_another_dataset_is_planned(project: Project, command: str
     (dataset,) = re.findall(r" dataset=(\S+)", command)
     made = [path for job in jobs for path in job.output if path.startswith("results/")]
     assert made and all(path.startswith((f"results/{dataset}/", f"results/data/{dataset}/")) for path in made)
+
+
+def test_a_figure_is_drawn(project: Project) -> None:
+    ((name, declared),) = (
+        item for file, text in BLOCKS if file == "config/experiments.yaml" for item in yaml.safe_load(text).items()
+    )
+    done = project.snakemake(*shlex.split(FIGURE))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert declared["title"] in project.path(f"results/quick/figures/{name}.svg").read_text(encoding="utf-8")

@@ -21,12 +21,24 @@ from active_dendrites.locks import only_writer
 from active_dendrites.metrics import METRICS, continual_metrics
 from active_dendrites.published import CLUSTERS, Published, declared_rows
 from active_dendrites.records import IncompleteRunError, read_accuracy, read_record, whole_file
-from active_dendrites.reproduction import OTHER_NUMERICS, OTHER_SETTINGS, Comparison, LeftOut, Run, read_run, seeds_in
+from active_dendrites.reproduction import (
+    DIFFERS,
+    INCONCLUSIVE,
+    OTHER_NUMERICS,
+    OTHER_SETTINGS,
+    REPRODUCED,
+    Comparison,
+    LeftOut,
+    Run,
+    read_run,
+    seeds_in,
+)
 from active_dendrites.reproduction_pages import Report, line_of
 from active_dendrites.tables import COLUMNS, complete_rows, summarised_row
 
 FILE = "runs.csv"  # in the folder of the reference
 SAME = 1e-9  # one test image of 100 tasks changes a metric by 1e-6; another order of a sum by less than 1e-15
+SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README
 
 RunKey = tuple[str, int, int, str, int]
@@ -361,7 +373,7 @@ def clusters_of(runs: Sequence[Row]) -> list[int] | None:
 
 
 def status(report: Report, folder: str) -> str:
-    """The README's part: how many published numbers were reproduced, and a line for each with runs but the searches.
+    """The README's part: how many published numbers were reproduced, and those with runs but the searches, by model.
 
     Args:
         folder: of the reference, from the README.
@@ -369,26 +381,35 @@ def status(report: Report, folder: str) -> str:
     if not report.num_runs:
         return f"No runs yet: none of full scale was merged into `{folder}/{FILE}`."
     shown = [row for row in report.comparisons if row.ours and not row.searched and not row.number.in_text]
+    counts = sorted({row.number.num_tasks for row in shown})
+    models: dict[str, dict[int, Comparison]] = {}
+    for row in shown:
+        of_clusters = ": clusters found" if row.number.quantity == CLUSTERS else ""
+        models.setdefault(row.label + of_clusters, {})[row.number.num_tasks] = row
     return "\n".join(
         [
             f"**{report.summary}**",
             "",
             f"Made by `snakemake reference` from [`{FILE}`]({folder}/{FILE}); runs: {report.num_runs}. Intervals,",
-            f"margins and reasons are in [`reproduction.md`]({folder}/reproduction.md). Accuracies are in %; ours:",
-            "mean ± standard deviation (n seeds).",
+            f"margins and reasons are in [`reproduction.md`]({folder}/reproduction.md). Average accuracy in %,",
+            "mean ± standard deviation (n seeds); below it, the published value.",
+            f"{', '.join(f'{sign} {verdict}' for verdict, sign in SIGNS.items())}.",
             "",
-            "| variant | tasks | published | ours | verdict |",
-            "|---|---|---|---|---|",
-            *map(status_line, shown),
+            f"| tasks | {' | '.join(map(str, counts))} |",
+            f"|---|{'---|' * len(counts)}",
+            *(status_line(model, of_model, counts) for model, of_model in models.items()),
         ]
     )
 
 
-def status_line(row: Comparison) -> str:
+def status_line(model: str, rows: dict[int, Comparison], counts: Iterable[int]) -> str:
+    cells = (status_cell(rows[count]) if count in rows else "" for count in counts)
+    return f"| {model} | {' | '.join(cells)} |"
+
+
+def status_cell(row: Comparison) -> str:
     line = line_of(row, dict.fromkeys(row.reasons, 0))
-    what = f"{row.label}: clusters found" if row.number.quantity == CLUSTERS else row.label
-    cells = (what, row.number.num_tasks, line.published, f"{line.ours} ({line.n})", line.verdict)
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
+    return f"{SIGNS[line.verdict]} {line.ours} ({line.n})<br>{line.published}"
 
 
 def with_status(text: str, part: str, name: str) -> str:
