@@ -15,11 +15,11 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(?:python|yaml)\n# (\S+/\S+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 # The figure of one's own: its notebook is a copy, then it is a target.
 NOTEBOOK, COPY, FIGURE = re.search(
-    r"^cp (workflow/notebooks/\S+) (\S+)\nsnakemake (.*)$", README, re.MULTILINE
+    r"^cp (workflow/notebooks/\S+) (\S+)\nenvs/run snakemake (.*)$", README, re.MULTILINE
 ).groups()
 VARIANTS = [name for file, text in BLOCKS if file == "config/variants.yaml" for name in yaml.safe_load(text)]
 # Commands by which another dataset is learned.
-COMMANDS = re.findall(r"^snakemake (.* dataset=.*)$", README, re.MULTILINE)
+COMMANDS = re.findall(r"^envs/run snakemake (.* dataset=.*)$", README, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
