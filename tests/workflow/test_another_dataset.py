@@ -28,7 +28,13 @@ def files_in(folder: Path) -> set[str]:
 
 def test_results_are_in_a_folder_of_their_own(project: Project) -> None:
     fashion = files_in(project.path("results/fashion_mnist"))
-    made = {"quick/report.html", "quick/figures/comparison.svg", "quick/tables/ablation.csv", f"{RUN}/accuracy.csv"}
+    made = {
+        "quick/report.html",
+        "quick/provenance.html",
+        "quick/figures/comparison.svg",
+        "quick/tables/ablation.csv",
+        f"{RUN}/accuracy.csv",
+    }
     assert made <= fashion
     assert not {name for name in fashion if "reproduction." in name and not name.endswith(".log")}
     run = files_in(project.path("results/quick"))
@@ -62,7 +68,12 @@ def test_pages_name_the_dataset_and_hold_it_against_no_published_number(project:
     table = project.path("results/fashion_mnist/quick/tables/comparison.csv").read_text()
     published = table.splitlines()[0].split(",").index("published")
     assert {row.split(",")[published] for row in table.splitlines()[1:]} == {""}
-    assert "fashion_mnist" in project.path("results/fashion_mnist/quick/report.html").read_text()
+    report = project.path("results/fashion_mnist/quick/report.html").read_text()
+    assert "permuted Fashion-MNIST" in report
+    assert "Runs for 2 of 2 numbers." in report
+    assert "published" not in report.partition("<table")[2].partition("</table>")[0]
+    assert "reproduction.html" not in report
+    assert "fashion_mnist" in project.path("results/fashion_mnist/quick/provenance.html").read_text()
 
 
 def test_reproduction_is_of_mnist_alone(project: Project) -> None:

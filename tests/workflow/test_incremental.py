@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -50,7 +51,7 @@ def made(jobs: list[Job], rule: str) -> set[str]:
 
 def test_everything_is_made(finished: Project) -> None:
     quick = finished.path("results/quick")
-    names = ["report.html", *(f"reproduction.{format}" for format in ("csv", "md", "html"))]
+    names = ["report.html", "provenance.html", *(f"reproduction.{format}" for format in ("csv", "md", "html"))]
     for experiment in EXPERIMENTS:
         names += [f"tables/{experiment}.csv", f"notebooks/{experiment}.ipynb"]
         names += [f"figures/{experiment}.svg", f"figures/{experiment}.png"]
@@ -65,13 +66,34 @@ def test_everything_is_made(finished: Project) -> None:
     assert record["commit"] is not None
 
 
-def test_report_shows_each_figure_with_its_caption(finished: Project) -> None:
-    report = finished.path("results/quick/report.html").read_text()
+def test_report_shows_figures_and_numbers_and_leads_to_their_files(finished: Project) -> None:
+    page = finished.path("results/quick/report.html")
+    report = page.read_text()
+    assert report.count("data:image/svg+xml") == 2
+    assert report.index("A comparison") < report.index("<table") < report.index("An ablation")
+    assert "Reduced scale (quick)" in report
+    accuracies = [final_accuracy(finished, seed) for seed in (1, 2)]
+    mean, spread = sum(accuracies) / 2, abs(accuracies[0] - accuracies[1]) / 2**0.5
+    assert f"{mean:.2f} ± {spread:.2f}</button>" in report
+    links = {unquote(link) for link in re.findall('href="([^#"]+)"', report)}
+    assert {path for link in links if not (path := page.parent / link).is_file()} == set()
+    runs = [f"runs/{variant}/tasks-2/seed-{seed}" for variant in VARIANTS for seed in (1, 2)]
+    assert {f"{run}/{name}" for run in runs for name in ("accuracy.csv", "record.json", "train.log")} <= links
+    assert {f"{kind}/{name}" for name in EXPERIMENTS for kind in ("tables", "notebooks")} <= {
+        link.rpartition(".")[0] for link in links
+    }
+    assert {"provenance.html", "reproduction.html"} <= links
+    record = json.loads(page.parent.joinpath(runs[0], "record.json").read_text())
+    assert record["commit"][:10] in report
+    assert record["settings_hash"] in report
+
+
+def test_provenance_shows_each_figure_with_its_caption(finished: Project) -> None:
+    report = finished.path("results/quick/provenance.html").read_text()
     for experiment, title in (("comparison", "A comparison"), ("ablation", "An ablation")):
         assert f"{experiment}.svg" in report
         assert f"{experiment}.png" in report
         assert title in report
-    assert report.index("A comparison") < report.index("An ablation")  # as declared
     assert "mean over 2 seeds (1, 2)" in report
     assert "95 % t-interval" in report
     assert "Reduced scale (quick)" in report
@@ -141,14 +163,15 @@ def test_a_published_value_rewrites_its_table_and_trains_nothing(finished: Proje
 def test_a_rule_of_verdicts_judges_again_and_trains_nothing(finished: Project) -> None:
     with finished.edited_yaml("config/published.yaml", lambda published: published["rule"].update({"level": 0.01})):
         jobs = finished.plan("quick")
-    assert {job.rule for job in jobs} == {"reproduce", "report", "quick"}
+    assert {job.rule for job in jobs} == {"reproduce", "report", "trace", "quick"}
 
 
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("tables", {"aggregate", "draw", "report", "quick"}),
-        ("reproduction", {"reproduce", "report", "quick"}),
+        ("tables", {"aggregate", "draw", "report", "trace", "quick"}),
+        ("reproduction", {"reproduce", "report", "trace", "quick"}),
+        ("report_pages", {"report", "quick"}),
         ("dense", set()),  # what learns has NUMERICS
     ],
 )
@@ -163,15 +186,25 @@ def test_code_remakes_what_it_makes(finished: Project, module: str, rules: set[s
 def test_a_notebook_redraws_its_figure_alone(finished: Project) -> None:
     with finished.edited("workflow/notebooks/ablation.ipynb", lambda text: text.replace("savefig", "savefig  ")):
         jobs = finished.plan("quick")
-    assert {job.rule for job in jobs} == {"draw", "report", "quick"}
+    assert {job.rule for job in jobs} == {"draw", "report", "trace", "quick"}
     assert made(jobs, "draw") == {"ablation"}
 
 
 def test_a_colour_redraws_figures_and_trains_nothing(finished: Project) -> None:
     with finished.edited("workflow/src/active_dendrites/plotting.py", lambda text: text + '\nCOLOUR = "#000000"\n'):
         jobs = finished.plan("quick")
-    assert {job.rule for job in jobs} == {"draw", "report", "quick"}
+    assert {job.rule for job in jobs} == {"draw", "report", "trace", "quick"}
     assert made(jobs, "draw") == EXPERIMENTS
+
+
+def test_a_template_rewrites_its_page_alone(finished: Project) -> None:
+    with finished.edited("workflow/report/report.html.j2", lambda text: text.replace("Every number", "All numbers")):
+        assert {job.rule for job in finished.plan("quick")} == {"report", "quick"}
+
+
+def test_a_default_that_no_run_has_rewrites_what_differs_from_it(finished: Project) -> None:
+    with finished.edited("config/defaults.yaml", lambda text: text.replace("epochs: null", "epochs: 7")):
+        assert {job.rule for job in finished.plan("quick")} == {"report", "quick"}
 
 
 def save_again(text: str) -> str:

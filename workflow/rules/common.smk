@@ -27,14 +27,15 @@ NOTEBOOK = f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.ipynb"
 REPORT = f"{RESULTS}/{{scale}}/{{page}}.html"
 REPRODUCTION = f"{RESULTS}/{{scale}}/reproduction"
 REFERENCE = "results/reference"  # in git, hence here wherever results are made
-PAGES = {"paper": "report", "searches": "searches"}  # the report of each part
+PAGES = {"paper": "report", "searches": "searches"}  # of each part, about its results
+PROVENANCE_PAGES = {"paper": "provenance", "searches": "searches_provenance"}  # of each part, about how they were made
 
 
 wildcard_constraints:
     scale="|".join(DECLARATIONS.scales),
     variant="|".join(map(re.escape, DECLARATIONS.variants)),
     experiment="|".join(map(re.escape, DECLARATIONS.experiments)),
-    page="|".join(PAGES.values()),
+    page="|".join([*PAGES.values(), *PROVENANCE_PAGES.values()]),
     num_tasks=r"[1-9]\d*",
     seed=r"0|[1-9]\d*",
 
@@ -58,16 +59,32 @@ def part_runs(wildcards) -> list[str]:
     return [path for run in declared_runs(wildcards.scale, part) for path in runs_of(wildcards.scale, *run)]
 
 
+def page_part(wildcards) -> str:
+    """The part of the experiments that a page is about."""
+    (part,) = (part for pages in (PAGES, PROVENANCE_PAGES) for part, page in pages.items() if page == wildcards.page)
+    return part
+
+
 def page_figures(wildcards) -> list[str]:
-    """The figures that a report shows."""
-    (part,) = (part for part, page in PAGES.items() if page == wildcards.page)
-    return expand(f"{FIGURE}.{{format}}", format=["svg", "png"], scale=wildcards.scale, experiment=experiments(part))
+    """The figures that a page shows."""
+    return expand(f"{FIGURE}.svg", scale=wildcards.scale, experiment=experiments(page_part(wildcards)))
 
 
-def page_reproduction(wildcards) -> list[str]:
-    """The reproduction report, beside the paper's figures; the paper published numbers of MNIST alone."""
-    shown = wildcards.page == "report" and DATASET == MNIST
-    return expand(f"{REPRODUCTION}.html", scale=wildcards.scale) if shown else []
+def page_runs(wildcards) -> list[str]:
+    """What a page reads of the runs."""
+    return [
+        path
+        for run in declared_runs(wildcards.scale, page_part(wildcards))
+        for file in ("accuracy.csv", "record.json")
+        for path in runs_of(wildcards.scale, *run, file)
+    ]
+
+
+def page_results(wildcards) -> list[str]:
+    """What a page of provenance traces; the paper published numbers of MNIST alone."""
+    part, scale = page_part(wildcards), wildcards.scale
+    judged = expand(f"{REPRODUCTION}.html", scale=scale) if part == "paper" and DATASET == MNIST else []
+    return expand(f"{FIGURE}.{{format}}", format=["svg", "png"], scale=scale, experiment=experiments(part)) + judged
 
 
 def experiment_results(scale: str, experiment: str) -> list[str]:
@@ -82,7 +99,7 @@ def scale_results(scale: str, part: str) -> list[str]:
     made = [path for experiment in experiments(part) for path in experiment_results(scale, experiment)]
     if part == "paper" and DATASET == MNIST:
         made += expand(f"{REPRODUCTION}.{{format}}", scale=scale, format=["csv", "md", "html"])
-    return made + expand(REPORT, scale=scale, page=PAGES[part])
+    return made + expand(REPORT, scale=scale, page=[PAGES[part], PROVENANCE_PAGES[part]])
 
 
 # -- what the rules are told -------------------------------------------------------------------------------
@@ -191,17 +208,12 @@ def of_dataset(title: str) -> str:
     return title if DATASET == MNIST else f"{title}: {DATASETS[DATASET].label}"
 
 
-def experiment_order(wildcards, output) -> int:
-    """Its place in a report. Not compared."""
-    return list(DECLARATIONS.experiments).index(wildcards.experiment)
-
-
 def experiment_kind(wildcards) -> str:
     return DECLARATIONS.experiments[wildcards.experiment].kind
 
 
 def report_config(wildcards, input) -> list[str]:
-    """The settings that decide which files a report is about, for the Snakemake that gathers them.
+    """The settings that decide which files a page traces, for the Snakemake that gathers them.
 
     Not compared: where it matters, the figures are drawn again.
     """
@@ -224,11 +236,27 @@ def table_code(wildcards) -> str:
 
 def judging_code(wildcards) -> str:
     """What decides how published numbers are judged and the verdicts shown: they and the rule, as read; the code."""
+    return digest(read_yaml(CONFIG_FOLDER / "published.yaml"), judging_modules())
+
+
+def judging_modules() -> list[Path]:
     library = Path(LIBRARY, "active_dendrites")
-    published = read_yaml(CONFIG_FOLDER / "published.yaml")
-    return digest(
-        published, [library / "metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))]
-    )
+    return [library / "metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))]
+
+
+def page_code(wildcards) -> str:
+    """What decides what a page says of its figures and runs: names, defaults and published numbers; the code."""
+    figures = {
+        experiment: [
+            DECLARATIONS.experiments[experiment].title,
+            *((*run, DECLARATIONS.label(run[0])) for run in DECLARATIONS.runs_of(wildcards.scale, experiment)),
+        ]
+        for experiment in experiments(page_part(wildcards))
+    }
+    defaults = {key: setting.value for key, setting in DECLARATIONS.defaults.items()}
+    published = read_yaml(CONFIG_FOLDER / "published.yaml") if DATASET == MNIST else None
+    modules = [*judging_modules(), Path(LIBRARY, "active_dendrites/report_pages.py")]
+    return digest([figures, defaults, published], modules)
 
 
 def digest(content: Any, modules: list[Path]) -> str:

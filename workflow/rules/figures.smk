@@ -30,7 +30,6 @@ rule draw:
         code=drawing_code,
         title=experiment_title,
         kind=experiment_kind,
-        order=experiment_order,
         seeds=experiment_seeds,
     shell:
         # A kernel of the same name in the user's home must not be taken for that of this environment.

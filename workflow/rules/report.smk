@@ -1,4 +1,7 @@
-# The reports: each published number beside ours, and Snakemake's own with the figures of one scale.
+# The reports: each published number beside ours, the page of a part, and Snakemake's own on how all of it was made.
+
+STYLE = "workflow/report/page.css"
+REPRODUCTION_TEMPLATES = [STYLE, *(f"workflow/report/reproduction.{format}.j2" for format in ("md", "html"))]
 
 
 rule reproduce:
@@ -7,7 +10,7 @@ rule reproduce:
         part_runs,
         # What matters of it is compared in params, not its layout.
         published=ancient("config/published.yaml"),
-        templates=[f"workflow/report/reproduction.{format}.j2" for format in ("md", "html")],
+        templates=REPRODUCTION_TEMPLATES,
     output:
         csv=f"{REPRODUCTION}.csv",
         md=f"{REPRODUCTION}.md",
@@ -31,7 +34,7 @@ rule reproduction:
     """The same at paper scale from the runs that are there, whichever they are; trains nothing."""
     input:
         published="config/published.yaml",
-        templates=[f"workflow/report/reproduction.{format}.j2" for format in ("md", "html")],
+        templates=REPRODUCTION_TEMPLATES,
     log:
         f"{RESULTS}/paper/logs/reproduction.log",
     localrule: True
@@ -52,7 +55,7 @@ rule reference:
     input:
         runs=f"{REFERENCE}/runs.csv",
         published="config/published.yaml",
-        templates=[f"workflow/report/reproduction.{format}.j2" for format in ("md", "html")],
+        templates=REPRODUCTION_TEMPLATES,
         readme="README.md",
     log:
         f"{RESULTS}/logs/reference.log",
@@ -67,16 +70,41 @@ rule reference:
 
 
 rule report:
-    """Gather the figures of a scale, their captions and how they were made, in one HTML file."""
+    """Show the figures of a part, and every number with the settings and the runs that gave it."""
     input:
+        page_runs,
         figures=page_figures,
-        reproduction=page_reproduction,
-        words=["workflow/report/workflow.rst", "workflow/report/figure.rst"],
-        style="workflow/report/report.css",
+        templates=[STYLE, "workflow/report/report.html.j2"],
     output:
         REPORT,
     log:
         f"{RESULTS}/{{scale}}/logs/{{page}}.log",
+    wildcard_constraints:
+        page="|".join(PAGES.values()),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        dataset=DATASET,
+        part=page_part,
+        runs=RUNS,
+        code=page_code,
+    shell:
+        "python workflow/scripts/report.py --dataset {params.dataset} --scale {wildcards.scale} --part {params.part}"
+        " --runs {params.runs:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule trace:
+    """Gather by which rules and code, and in what time, the figures of a part were made, in Snakemake's own report."""
+    input:
+        results=page_results,
+        words=["workflow/report/workflow.rst", "workflow/report/figure.rst"],
+    output:
+        REPORT,
+    log:
+        f"{RESULTS}/{{scale}}/logs/{{page}}.log",
+    wildcard_constraints:
+        page="|".join(PROVENANCE_PAGES.values()),
     localrule: True
     conda:
         ENVIRONMENT
@@ -84,5 +112,5 @@ rule report:
         config=report_config,
     shell:
         # This run holds the lock. Only the metadata of finished jobs is read.
-        "python -m snakemake --report {output:q} --report-stylesheet {input.style:q} --nolock"
-        " --workflow-profile none --config {params.config:q} -- {input.figures:q} {input.reproduction:q} > {log:q} 2>&1"
+        "python -m snakemake --report {output:q} --nolock --workflow-profile none --config {params.config:q}"
+        " -- {input.results:q} > {log:q} 2>&1"

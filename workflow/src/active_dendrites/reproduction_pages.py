@@ -217,7 +217,12 @@ def caveats(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 
 def render(report: Report, template: Path) -> str:
-    """A page from its template, in which an undefined name is an error."""
+    """A page from its template."""
+    return load_template(template).render(report=report, reach=REACH)
+
+
+def load_template(template: Path) -> jinja2.Template:
+    """One in which an undefined name is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
         autoescape=jinja2.select_autoescape(["html.j2"], default=False),
@@ -227,7 +232,7 @@ def render(report: Report, template: Path) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = lambda text: text.replace("|", r"\|")  # of a Markdown table
-    return environment.get_template(template.name).render(report=report, reach=REACH)
+    return environment.get_template(template.name)
 
 
 def write_report(report: Report, templates: Path, prefix: Path) -> None:

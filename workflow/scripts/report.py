@@ -1,0 +1,37 @@
+"""Write the page of a part of the results: figures, numbers, and what made each number."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from active_dendrites.datasets import DATASETS, MNIST
+from active_dendrites.declarations import Declarations
+from active_dendrites.published import read_published
+from active_dendrites.report_pages import make_page, write_page
+
+TEMPLATE = Path(__file__).parents[1] / "report/report.html.j2"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
+    parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")
+    parser.add_argument("--part", required=True, choices=["paper", "searches"], help="which experiments")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs; any seeds may be there")
+    output_help = "the page; figures, tables and notebooks are in folders beside it"
+    parser.add_argument("--output", type=Path, required=True, help=output_help)
+    arguments = parser.parse_args()
+    try:
+        declarations = Declarations(arguments.config, arguments.dataset)
+        published, place = read_published(declarations), arguments.output
+        page = make_page(declarations, published, arguments.scale, arguments.part, arguments.runs, place.parent)
+        write_page(page, TEMPLATE, place)
+    except ValueError as fault:
+        sys.exit(f"report: {fault}")
+    for note in page.report.left_out:
+        print(note)
+
+
+if __name__ == "__main__":
+    main()
