@@ -14,7 +14,7 @@ from scipy import stats
 
 import active_dendrites
 from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.published import Published, read_published
+from active_dendrites.published import ACCURACY, CLUSTERS, Published, read_published
 from active_dendrites.records import write_accuracy, write_record
 from active_dendrites.reproduction import (
     COLUMNS,
@@ -33,7 +33,7 @@ from active_dendrites.reproduction import (
     summary_line,
     unexplained,
 )
-from active_dendrites.reproduction_pages import Report, render, write_report
+from active_dendrites.reproduction_pages import Report, render, write_report, written
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "workflow" / "report"
@@ -555,3 +555,10 @@ def test_the_script_refuses_in_one_line(tmp_path: Path) -> None:
 def test_a_scale_that_nobody_declares_is_refused(declarations, published: Published, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--scale: found 'papr', expected 'paper'"):
         find_runs(declarations, published, "papr", tmp_path)
+
+
+def test_numbers_are_rounded_once() -> None:
+    """0.404996 is 0.40; by way of 0.4050 it would be 0.41."""
+    assert written(0.00404996, ACCURACY) == "0.40"
+    assert written(-0.00000001, ACCURACY, "+") == "+0.00"
+    assert written(5.625, CLUSTERS) == "5.625"

@@ -213,7 +213,8 @@ def training(folder: Path) -> psutil.Process | None:
     """The process that trains into a folder, if there is one."""
     for process in psutil.process_iter(["cmdline", "cwd"]):
         told = process.info["cmdline"] or []
-        if "workflow/scripts/train.py" in told and told[0] != "/bin/sh":
+        ours = "workflow/scripts/train.py" in told and "--run-folder" in told
+        if ours and told[0] != "/bin/sh":
             into = Path(process.info["cwd"], told[told.index("--run-folder") + 1])
             if into == folder:
                 return process

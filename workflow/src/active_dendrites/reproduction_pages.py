@@ -22,7 +22,6 @@ from active_dendrites.reproduction import (
     Run,
     compare,
     comparison_table,
-    in_unit,
     notes_on,
     summary_line,
 )
@@ -156,8 +155,8 @@ def line_of(row: Comparison, numbers: dict[str, int]) -> Line:
 
 def written(value: float, quantity: str, sign: str = "") -> str:
     """97.47 for an accuracy; 5.625 for clusters, as many digits as an eighth needs."""
-    decimals = 2 if quantity == ACCURACY else 3
-    text = f"{round(in_unit(value, quantity), decimals) + 0.0:{sign}.{decimals}f}"  # + 0.0: no -0.00
+    scale, decimals = (100, 2) if quantity == ACCURACY else (1, 3)
+    text = f"{round(float(value) * scale, decimals) + 0.0:{sign}.{decimals}f}"  # + 0.0: no -0.00
     return (text if quantity == ACCURACY else text.rstrip("0").rstrip(".")).replace("-", MINUS)
 
 
