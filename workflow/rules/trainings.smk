@@ -74,7 +74,7 @@ def training_minutes(num_seeds: int, wildcards, attempt) -> int:
     run, on_cpu = resolve(wildcards), config["device"] == "cpu"
     expected = count_steps(run) * step_milliseconds(run, on_cpu) * company(num_seeds, on_cpu) / 60_000
     # Expected is what was measured on a CPU. For a GPU it is generous already, and not measured.
-    return round(repeated(attempt) * (15 + (4 if on_cpu else 2) * expected))
+    return round(repeated(attempt) * (15 + (6 if on_cpu else 2) * expected))
 
 
 def training_memory(num_seeds: int, wildcards, attempt) -> int:
