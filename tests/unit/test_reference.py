@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -588,10 +587,3 @@ def test_every_number_that_differs_has_its_reason(declarations, published) -> No
     for finding in findings:
         if finding["by"] in declarations.variants and finding["at"] != "all":
             assert {(finding["by"], num_tasks) for num_tasks in finding["at"]} <= trained
-
-
-def test_the_citation_is_of_this_version() -> None:
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
-    assert cited["references"][0]["doi"].endswith("2021.10.25.465651")

@@ -1,9 +1,10 @@
-"""The README's worked examples: its blocks are written into a copy of the project and run there."""
+"""The README's worked examples: its blocks are written into a copy of the project and run there. And how to cite it."""
 
 import json
 import re
 import shlex
 import shutil
+import tomllib
 from collections.abc import Callable
 
 import pytest
@@ -64,3 +65,10 @@ def test_a_figure_is_drawn(project: Project) -> None:
     done = project.snakemake(*shlex.split(FIGURE))
     assert done.returncode == 0, done.stdout + done.stderr
     assert declared["title"] in project.path(f"results/quick/figures/{name}.svg").read_text(encoding="utf-8")
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["references"][0]["doi"].endswith("2021.10.25.465651")
