@@ -1,8 +1,8 @@
 """The pipeline on a real SLURM cluster, through the profile as a user would set it and through all that can happen.
 
-One run meets every accident, because it is runs that take time: Snakemake is killed; then one training each is
-cancelled, hangs until its time limit, is pushed out by a job of higher priority and loses its node; and SLURM's
-controller goes away for a while. What is left in the end is compared with an undisturbed run without SLURM.
+One run meets every accident, because it is runs that take time: Snakemake is killed; SLURM's controller goes away
+for a while; then one training each hangs until its time limit, is cancelled, is pushed out by a job of higher priority
+and loses its node. What is left in the end is compared with an undisturbed run without SLURM.
 """
 
 import json
@@ -35,6 +35,7 @@ RemoteExecutor.sleep = lambda self: asyncio.sleep(1)
 main()
 """
 ARGUMENTS = ["quick", "--workflow-profile", "profiles/slurm", "--config", "device=cpu"]
+GPUS = 2  # of the cluster
 LIMIT = 420  # seconds, after which the run is given up
 QUICK = {
     "seeds": [1, 2],
@@ -143,18 +144,18 @@ class Storm:
         """The whole run; the exit status of Snakemake."""
         self.kill_snakemake()
         with self.snakemake() as driver:
+            self.lose_controller()
             for accident in (self.hang, self.cancel, self.preempt, self.lose_node):
                 (job,) = self.await_trainings(1)
                 self.met[job.run] = name = accident(job)
                 self.jobs[name] = job
-            self.lose_controller()
             self.await_that("Snakemake at its end", lambda: self.running() == [] and driver.poll() is not None)
             return driver.returncode
 
     def kill_snakemake(self) -> None:
         """Its jobs run on; they are cancelled by hand, and Snakemake's lock is removed, as the README says."""
         with self.snakemake() as driver:
-            self.killed_drivers_jobs = self.await_trainings(2)
+            self.killed_drivers_jobs = self.await_trainings(GPUS)
             driver.send_signal(signal.SIGKILL)
             driver.wait()
         time.sleep(1)
@@ -189,8 +190,8 @@ class Storm:
         return "node lost"
 
     def lose_controller(self) -> None:
-        """Until Snakemake has asked in vain; trainings run meanwhile. One that is only starting would fail."""
-        self.await_that("all midway", lambda: (jobs := self.running()) and all(map(self.is_midway, jobs)))
+        """Until Snakemake has asked in vain. A training on each GPU is held, so that none starts: it would fail."""
+        self.await_trainings(GPUS)
         said = len(self.output.read_text())
         self.cluster.stop_controller()
         self.await_output("SLURM did not answer", after=said)
@@ -268,7 +269,7 @@ def test_trainings_are_jobs_and_the_rest_is_done_where_snakemake_runs(storm: Sto
 
 
 def test_no_more_trainings_run_at_once_than_there_are_gpus(storm: Storm) -> None:
-    assert storm.most_at_once == 2
+    assert storm.most_at_once == GPUS
 
 
 @pytest.mark.parametrize("accident", ENDS)
