@@ -385,6 +385,29 @@ def test_the_workflow_does_not_start(project: Project, fault: str) -> None:
     assert not project.path("results").exists()
 
 
+@pytest.mark.parametrize(
+    ("profile", "line"),
+    [
+        (
+            "slurm",
+            "default-resources in the profile: slurm_account: found CHANGE_ME, expected what your cluster calls it",
+        ),
+        ("gpu", "device: found no CUDA GPU, expected one (or device: auto, or cpu)"),
+    ],
+)
+def test_a_profile_that_cannot_train_here_starts_no_job(
+    project: Project, monkeypatch: pytest.MonkeyPatch, profile: str, line: str
+) -> None:
+    """It can be planned with."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    arguments = ("quick", "--workflow-profile", f"profiles/{profile}")
+    done = project.snakemake(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == line
+    assert not project.path("results").exists()
+    assert project.plan(*arguments)
+
+
 def test_a_run_that_nobody_declares_is_one_line(project: Project) -> None:
     done = project.snakemake("results/paper/runs/prototype/tasks-7/seed-1/accuracy.csv", "--cores", "1")
     assert done.returncode == 1

@@ -96,7 +96,7 @@ def hardware() -> Hardware:
     """What trainings will run on, and how many at a time."""
     limit = {name: getattr(given, "value", given) for name, given in workflow.global_resources.items()}
     nodes = limit.get("_nodes")
-    if config["device"] == "cuda" or not (config["device"] == "cpu" or lacks_gpu()):
+    if not trains_on_cpu():
         return Hardware("cuda", None, nodes or limit.get("gpu"))
     from active_dendrites.records import processor_name  # here, because it takes seconds
 
@@ -152,12 +152,29 @@ def how_to_go_on(lost: list[PlannedRun]) -> Iterator[str]:
         yield HOW_TO_FETCH
 
 
+def refuse_placeholders() -> None:
+    """Stop where a profile still waits for what a user's cluster calls things: each of its jobs would be refused."""
+    resources = workflow.resource_settings.default_resources
+    for given in resources.args if resources else ():
+        name, value = given.split("=", 1)
+        if value == "CHANGE_ME":
+            sys.exit(f"default-resources in the profile: {name}: found CHANGE_ME, expected what your cluster calls it")
+
+
+def refuse_missing_gpu() -> None:
+    """Stop where each training would fail for want of a GPU."""
+    if config["device"] == "cuda" and trains_here() and any(planned_runs(planned_jobs())) and lacks_gpu():
+        sys.exit("device: found no CUDA GPU, expected one (or device: auto, or cpu)")
+
+
 def before_the_first_job() -> None:
-    """Print the plan and stop, or guard finished runs; --touch trains nothing."""
+    """Print the plan and stop, or refuse what cannot run and guard finished runs; --touch trains nothing."""
     if "plan" in asked_targets():
         print_plan()
         sys.exit(0)
     if not workflow.touch:
+        refuse_placeholders()
+        refuse_missing_gpu()
         guard_finished_runs()
 
 

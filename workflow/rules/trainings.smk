@@ -107,17 +107,23 @@ def lift_gpu_limit() -> None:
     """Let trainings fill the cores of a machine that has no GPU, whatever `--resources gpu=N` says.
 
     The rule says `gpu=1`, and Snakemake would run N of them at a time, with or without a GPU. A cluster (`--jobs`
-    is given) counts its GPUs itself, and with `device: cuda` a missing GPU is an error of the training.
+    is given) counts its GPUs itself, and with `device: cuda` a missing GPU is a mistake.
     """
-    local = workflow.is_main_process and workflow.global_resources["_nodes"].value is None
-    if local and "gpu" in workflow.global_resources and (config["device"] == "cpu" or lacks_gpu()):
+    if workflow.is_main_process and trains_here() and "gpu" in workflow.global_resources and trains_on_cpu():
         workflow.register_resource("gpu", None)
 
 
+def trains_here() -> bool:
+    """Whether trainings run on this machine."""
+    return workflow.global_resources["_nodes"].value is None
+
+
+def trains_on_cpu() -> bool:
+    return config["device"] == "cpu" or (config["device"] == "auto" and lacks_gpu())
+
+
 def lacks_gpu() -> bool:
-    """Whether `device: auto` ends on the CPU here, asked as the training asks it."""
-    if config["device"] == "cuda":
-        return False
+    """Whether a training would find no GPU here, asked as the training asks it."""
     import torch  # here, because it takes seconds
 
     return torch.cuda.device_count() == 0
