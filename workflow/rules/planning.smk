@@ -152,18 +152,16 @@ def how_to_go_on(lost: list[PlannedRun]) -> Iterator[str]:
         yield HOW_TO_FETCH
 
 
-def refuse_placeholders() -> None:
-    """Stop where a profile still waits for what a user's cluster calls things: each of its jobs would be refused."""
+def refuse_what_cannot_train() -> None:
+    """Stop where each training would fail: a profile still waits for the cluster's names, or there is no GPU."""
+    if not any(planned_runs(planned_jobs())):
+        return
     resources = workflow.resource_settings.default_resources
     for given in resources.args if resources else ():
         name, value = given.split("=", 1)
         if value == "CHANGE_ME":
             sys.exit(f"default-resources in the profile: {name}: found CHANGE_ME, expected what your cluster calls it")
-
-
-def refuse_missing_gpu() -> None:
-    """Stop where each training would fail for want of a GPU."""
-    if config["device"] == "cuda" and trains_here() and any(planned_runs(planned_jobs())) and lacks_gpu():
+    if config["device"] == "cuda" and trains_here() and lacks_gpu():
         sys.exit("device: found no CUDA GPU, expected one (or device: auto, or cpu)")
 
 
@@ -173,8 +171,7 @@ def before_the_first_job() -> None:
         print_plan()
         sys.exit(0)
     if not workflow.touch:
-        refuse_placeholders()
-        refuse_missing_gpu()
+        refuse_what_cannot_train()
         guard_finished_runs()
 
 
