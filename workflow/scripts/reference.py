@@ -8,7 +8,8 @@ from active_dendrites import plotting, plotting_curves
 from active_dendrites.declarations import Declarations
 from active_dendrites.published import Published, read_published
 from active_dendrites.records import whole_file
-from active_dendrites.reference import FILE, Row, judged_runs, merge, read_rows, status, summary_table, with_status
+from active_dendrites.reference import FILE, Row, merge, read_rows
+from active_dendrites.reference_pages import judged_runs, status, summary_table, with_status
 from active_dendrites.reproduction import unexplained
 from active_dendrites.reproduction_pages import Report, make_report, write_report
 

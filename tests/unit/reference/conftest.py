@@ -1,0 +1,61 @@
+"""A record of what was measured, runs to take up, and the script that does."""
+
+import runpy
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from measured import finished_run
+
+from active_dendrites.declarations import Declarations
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = ROOT / "workflow/scripts/reference.py"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "reference" / "runs.csv"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write(declarations: Declarations, runs: Path) -> Callable[..., Path]:
+    """Writes a finished run: `measured.finished_run`."""
+    return partial(finished_run, declarations, runs)
+
+
+@pytest.fixture
+def command() -> Callable[..., list[str]]:
+    """The script with these arguments."""
+
+    def words(*arguments: object) -> list[str]:
+        return [str(SCRIPT), "--config", str(ROOT / "config"), *map(str, arguments)]
+
+    return words
+
+
+@pytest.fixture
+def script(command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., tuple[str, str]]:
+    """Runs the script with these arguments; what it prints, and what it says when it fails."""
+    main = runpy.run_path(str(SCRIPT))["main"]
+
+    def run(*arguments: object) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", command(*arguments))
+        said = ""
+        try:
+            main()
+        except SystemExit as end:
+            said = str(end.code)  # text: status 1
+        printed = capsys.readouterr()
+        return printed.out, printed.err + said
+
+    return run
