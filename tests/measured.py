@@ -1,4 +1,4 @@
-"""Finished runs of full scale, as the reference takes them up."""
+"""Finished runs of full scale, as the report and the reference take them up."""
 
 import json
 from pathlib import Path

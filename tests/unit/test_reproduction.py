@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from measured import finished_run
 from scipy import stats
 
 import active_dendrites
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import ACCURACY, CLUSTERS, Published, read_published
-from active_dendrites.records import write_accuracy, write_record
 from active_dendrites.reproduction import (
     COLUMNS,
     DIFFERS,
@@ -305,17 +304,13 @@ def test_reduced_scale_claims_no_verdict(declarations: Declarations, published: 
 
 @pytest.fixture
 def write(declarations: Declarations, tmp_path: Path) -> Callable[..., Path]:
-    """Writes the files of a run with one accuracy on all tasks after the last."""
+    """Writes the files of a run with one accuracy on all tasks after the last, and 0.97 on each when it was learned."""
 
     def write_run(variant: str, num_tasks: int, seed: int, accuracy: float = 0.9, **more: object) -> Path:
-        folder = tmp_path / variant / f"tasks-{num_tasks}" / f"seed-{seed}"
         matrix = np.full((num_tasks, num_tasks), np.nan)
         np.fill_diagonal(matrix, 0.97)
         matrix[-1] = accuracy
-        write_accuracy(folder / "accuracy.csv", matrix)
-        run = declarations.resolve(PAPER, variant, num_tasks, seed)
-        write_record(folder / "record.json", run, PAPER, torch.device("cpu"), **({"clusters": None} | more))
-        return folder
+        return finished_run(declarations, tmp_path, variant, num_tasks, seed, matrix, **more)
 
     return write_run
 
