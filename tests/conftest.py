@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from active_dendrites.config import RunConfig
+from active_dendrites.data.images import MNIST
 from active_dendrites.declarations import Declarations
-from active_dendrites.mnist import MNIST
 
 ROOT = Path(__file__).parents[1]
 

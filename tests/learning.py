@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from active_dendrites.config import RunConfig
-from active_dendrites.mnist import MNIST
+from active_dendrites.data.images import MNIST
+from active_dendrites.data.randomness import generator
+from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.networks import Network, as_dtype
-from active_dendrites.randomness import generator
-from active_dendrites.tasks import PermutedTasks
 
 CPU = torch.device("cpu")
 INFERRED = {"context__num_pixels": 60, "context__exemplars": 40}

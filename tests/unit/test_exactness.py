@@ -9,13 +9,13 @@ import pytest
 import torch
 from learning import CASES, CPU, WHOLE_CASES, assert_equal, expected, learn
 
+from active_dendrites.data.randomness import generator
+from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import InTurn
 from active_dendrites.networks import task_gates
-from active_dendrites.randomness import generator
 from active_dendrites.sparse import SparseLearner
 from active_dendrites.sparse_parts import Segments
-from active_dendrites.tasks import PermutedTasks
 
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from active_dendrites import mnist
+from active_dendrites.data import images as mnist
 from active_dendrites.datasets import DATASETS
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "prepare_mnist.py"

@@ -10,6 +10,7 @@ import pytest
 from active_dendrites import NUMERICS
 from active_dendrites.config import RunConfig
 from active_dendrites.costs import company, count_steps, run_bytes, run_seconds, step_milliseconds
+from active_dendrites.data.tasks import Batches
 from active_dendrites.declarations import Declarations
 from active_dendrites.planning import (
     MISSING,
@@ -27,7 +28,6 @@ from active_dendrites.planning import (
     size,
     why,
 )
-from active_dendrites.tasks import Batches
 
 ROOT = Path(__file__).parents[2]
 HERE = Hardware("cpu", "A processor", 4)

@@ -5,10 +5,10 @@ import hashlib
 import pytest
 import torch
 
-from active_dendrites.mnist import MNIST
+from active_dendrites.data.images import MNIST
+from active_dendrites.data.randomness import generator
+from active_dendrites.data.tasks import Batches, PermutedTasks, measured, task_permutations
 from active_dendrites.networks import Network
-from active_dendrites.randomness import generator
-from active_dendrites.tasks import Batches, PermutedTasks, measured, task_permutations
 
 CPU = torch.device("cpu")
 

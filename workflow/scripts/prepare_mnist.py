@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from active_dendrites import mnist
+from active_dendrites.data import images as mnist
 from active_dendrites.datasets import DATASETS, MNIST
 
 

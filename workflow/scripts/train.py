@@ -12,8 +12,9 @@ from pathlib import Path
 
 import torch
 
-from active_dendrites import mnist
 from active_dendrites.checkpoints import FOLDER as CHECKPOINTS
+from active_dendrites.data import images as mnist
+from active_dendrites.data.tasks import measured
 from active_dendrites.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
@@ -22,7 +23,6 @@ from active_dendrites.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedT
 from active_dendrites.locks import only_writer
 from active_dendrites.metrics import continual_metrics
 from active_dendrites.records import source_state, write_accuracy, write_activity, write_record
-from active_dendrites.tasks import measured
 
 
 def parse_arguments() -> argparse.Namespace:

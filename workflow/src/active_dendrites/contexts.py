@@ -13,9 +13,9 @@ from torch import Tensor
 
 from active_dendrites.clustering import OnlineClusters
 from active_dendrites.config import RunConfig
+from active_dendrites.data.randomness import generator
+from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learner import State, copied
-from active_dendrites.randomness import generator
-from active_dendrites.tasks import PermutedTasks
 
 
 class NoContexts:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from active_dendrites.config import RunConfig
+from active_dendrites.data.randomness import generator
 from active_dendrites.dense import Tested
 from active_dendrites.learner import Learner, State
-from active_dendrites.randomness import generator
 
 
 class Course:

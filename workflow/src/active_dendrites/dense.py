@@ -16,6 +16,7 @@ from torch import Tensor
 from active_dendrites.config import RunConfig
 from active_dendrites.consolidation import SynapticIntelligence
 from active_dendrites.contexts import make_contexts
+from active_dendrites.data.tasks import Batches, PermutedTasks
 from active_dendrites.dense_parts import Adam, Layer, make_segments, whole_layer
 from active_dendrites.dropout import Dropout
 from active_dendrites.graphs import Replayed
@@ -24,7 +25,6 @@ from active_dendrites.learner import Learner, State, copied, needs_moments
 from active_dendrites.networks import make_network
 from active_dendrites.products import Products
 from active_dendrites.subnetworks import Subnetworks
-from active_dendrites.tasks import Batches, PermutedTasks
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
 

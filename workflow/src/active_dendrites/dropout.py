@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.config import RunConfig
-from active_dendrites.randomness import generator
+from active_dendrites.data.randomness import generator
 
 
 class Dropout:

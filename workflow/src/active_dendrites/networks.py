@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from active_dendrites.config import NetworkConfig, RunConfig
+from active_dendrites.data.randomness import generator
+from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners
-from active_dendrites.randomness import generator
 from active_dendrites.segment_rules import SEGMENT_RULES
-from active_dendrites.tasks import PermutedTasks
 
 
 class Network(nn.Module):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from active_dendrites.config import RunConfig
+from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.networks import task_gates
-from active_dendrites.tasks import PermutedTasks
 
 Places = list[tuple[Tensor, ...]]  # an index for each parameter: weight, bias, weight, bias, ...
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.config import DataConfig, RunConfig
-from active_dendrites.mnist import MNIST, pixel_statistics
+from active_dendrites.data.images import MNIST, pixel_statistics
 
 
 def task_permutations(num_tasks: int, num_pixels: int, seed: int, first_identity: bool = True) -> Tensor:

@@ -1,0 +1,1 @@
+"""Images, their download, tasks and batches, and the named random generators."""
