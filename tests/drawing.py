@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from active_dendrites import plotting
-from active_dendrites.tables import COLUMNS
+from active_dendrites.evaluation.tables import COLUMNS
 
 SUMMARY, MATRIX, ACTIVITY, SEARCH = (COLUMNS[kind] for kind in ("summary", "matrix", "activity", "search"))
 NONE = float("nan")

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.metrics import continual_metrics
+from active_dendrites.evaluation.metrics import continual_metrics
+from active_dendrites.evaluation.tables import run_folder
 from active_dendrites.records import write_accuracy, write_record
-from active_dendrites.tables import run_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

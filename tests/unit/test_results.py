@@ -18,7 +18,7 @@ from scipy.spatial.distance import braycurtis
 
 from active_dendrites import devices, records
 from active_dendrites.engine import DivergedError, duration, train
-from active_dendrites.metrics import (
+from active_dendrites.evaluation.metrics import (
     average_accuracy,
     backward_transfer,
     chance_overlap,

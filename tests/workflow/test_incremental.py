@@ -286,7 +286,7 @@ def test_another_branch_and_back_makes_nothing_again(finished: Project) -> None:
     changes = {
         "config/variants.yaml": lambda text: text.replace("winner_density: 0.05", "winner_density: 0.06"),
         "config/published.yaml": lambda text: text + "# of the branch\n",
-        "workflow/src/active_dendrites/tables.py": lambda text: text + "\nANSWER = 42\n",
+        "workflow/src/active_dendrites/evaluation/tables.py": lambda text: text + "\nANSWER = 42\n",
         "workflow/notebooks/ablation.ipynb": lambda text: text.replace("savefig", "savefig  "),
         "workflow/rules/train.smk": lambda text: text.replace("threads: 1", "threads: 2"),
     }

@@ -231,7 +231,7 @@ def drawing_code(wildcards) -> str:
 
 def table_code(wildcards) -> str:
     """What decides how a table is made from runs."""
-    return digest([], [Path(LIBRARY, f"active_dendrites/{name}.py") for name in ("metrics", "records", "tables")])
+    return digest([], [Path(LIBRARY, f"active_dendrites/{name}.py") for name in ("evaluation/metrics", "records", "evaluation/tables")])
 
 
 def judging_code(wildcards) -> str:
@@ -241,7 +241,7 @@ def judging_code(wildcards) -> str:
 
 def judging_modules() -> list[Path]:
     library = Path(LIBRARY, "active_dendrites")
-    return [library / "metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))]
+    return [library / "evaluation/metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))]
 
 
 def page_code(wildcards) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from active_dendrites.datasets import DATASETS, MNIST
 from active_dendrites.declarations import Declarations
+from active_dendrites.evaluation.tables import check_settings, experiment_table, summary_lines, write_table
 from active_dendrites.published import declared_rows, read_published
-from active_dendrites.tables import check_settings, experiment_table, summary_lines, write_table
 
 
 def main() -> None:

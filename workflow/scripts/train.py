@@ -19,9 +19,9 @@ from active_dendrites.datasets import DATASETS, MNIST, images_folder, results_fo
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
 from active_dendrites.engine import DivergedError, train
+from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
 from active_dendrites.locks import only_writer
-from active_dendrites.metrics import continual_metrics
 from active_dendrites.records import source_state, write_accuracy, write_activity, write_record
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from active_dendrites import plotting
-from active_dendrites.metrics import summarise
+from active_dendrites.evaluation.metrics import summarise
 from active_dendrites.plotting import BLUE, GREEN, INK, NOTE, VERMILION, Style
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 from active_dendrites import NUMERICS
 from active_dendrites.config import ConfigError, one_of
 from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.metrics import METRICS
+from active_dendrites.evaluation.metrics import METRICS
+from active_dendrites.evaluation.tables import COLUMNS, summarised_row
 from active_dendrites.published import CLUSTERS, Published, declared_rows
 from active_dendrites.reference import FILE, Row
 from active_dendrites.reproduction import (
@@ -22,7 +23,6 @@ from active_dendrites.reproduction import (
     Run,
 )
 from active_dendrites.reproduction_pages import Report, line_of
-from active_dendrites.tables import COLUMNS, summarised_row
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README

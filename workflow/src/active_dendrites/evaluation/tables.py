@@ -20,7 +20,7 @@ import pandas as pd
 
 from active_dendrites.config import RunConfig
 from active_dendrites.declarations import Declarations
-from active_dendrites.metrics import (
+from active_dendrites.evaluation.metrics import (
     Summary,
     average_accuracy,
     chance_overlap,
