@@ -11,8 +11,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from active_dendrites import plotting
 from active_dendrites.evaluation.tables import COLUMNS
+from active_dendrites.figures import style as plotting
 
 SUMMARY, MATRIX, ACTIVITY, SEARCH = (COLUMNS[kind] for kind in ("summary", "matrix", "activity", "search"))
 NONE = float("nan")

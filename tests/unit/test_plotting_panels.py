@@ -9,7 +9,7 @@ import pytest
 from drawing import NONE, activity, cells, matrix, part, saved
 from matplotlib.figure import Figure
 
-from active_dendrites import plotting_panels as panels
+from active_dendrites.figures import heat_maps as panels
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from drawing import make_search, part, saved, sweep, values
 from matplotlib.figure import Figure
 from scipy import stats
 
-from active_dendrites import plotting
-from active_dendrites import plotting_clouds as clouds
-from active_dendrites import plotting_searches as searches
-from active_dendrites import plotting_sweeps as sweeps
+from active_dendrites.figures import rain_clouds as clouds
+from active_dendrites.figures import search_lines as sweeps
+from active_dendrites.figures import searches
+from active_dendrites.figures import style as plotting
 
 TEN = [0.90, 0.91, 0.915, 0.92, 0.92, 0.925, 0.93, 0.93, 0.935, 0.95]
 TWO = [0.90, 0.92]

@@ -191,7 +191,9 @@ def test_a_notebook_redraws_its_figure_alone(finished: Project) -> None:
 
 
 def test_a_colour_redraws_figures_and_trains_nothing(finished: Project) -> None:
-    with finished.edited("workflow/src/active_dendrites/plotting.py", lambda text: text + '\nCOLOUR = "#000000"\n'):
+    with finished.edited(
+        "workflow/src/active_dendrites/figures/style.py", lambda text: text + '\nCOLOUR = "#000000"\n'
+    ):
         jobs = finished.plan("quick")
     assert {job.rule for job in jobs} == {"draw", "report", "trace", "quick"}
     assert made(jobs, "draw") == EXPERIMENTS

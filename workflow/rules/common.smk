@@ -226,7 +226,7 @@ def drawing_code(wildcards) -> str:
     """What decides how a figure looks: the notebook's cells and the plotting modules, without saved outputs."""
     notebook = json.loads(Path(f"workflow/notebooks/{wildcards.experiment}.ipynb").read_text(encoding="utf-8"))
     cells = [(cell["cell_type"], cell["source"], cell["metadata"].get("tags")) for cell in notebook["cells"]]
-    return digest(cells, sorted(Path(LIBRARY, "active_dendrites").glob("plotting*.py")))
+    return digest(cells, sorted(Path(LIBRARY, "active_dendrites/figures").glob("*.py")))
 
 
 def table_code(wildcards) -> str:

@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites import plotting, plotting_curves
 from active_dendrites.declarations import Declarations
+from active_dendrites.figures import curves as plotting_curves
+from active_dendrites.figures import style as plotting
 from active_dendrites.published import Published, read_published
 from active_dendrites.records import whole_file
 from active_dendrites.reference import FILE, Row, merge, read_rows

@@ -15,8 +15,8 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from active_dendrites import plotting
-from active_dendrites.plotting import MARKER, NOTE, RING, Range, style_of
+from active_dendrites.figures import style as plotting
+from active_dendrites.figures.style import MARKER, NOTE, RING, Range, style_of
 
 SIZE = (10.0, 5.6)  # of a figure, inches
 CLUSTERS_SIZE = (10.0, 5.2)

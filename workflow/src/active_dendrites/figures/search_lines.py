@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from active_dendrites import plotting
-from active_dendrites import plotting_searches as searches
-from active_dendrites.plotting import BLUE, VERMILION, Style
-from active_dendrites.plotting_searches import DAMPING, DENSITY, RATE, SEGMENTS, SPARSITY, STRENGTH, SWEEPS, number
+from active_dendrites.figures import searches
+from active_dendrites.figures import style as plotting
+from active_dendrites.figures.searches import DAMPING, DENSITY, RATE, SEGMENTS, SPARSITY, STRENGTH, SWEEPS, number
+from active_dendrites.figures.style import BLUE, VERMILION, Style
 
 LINES = ("segment_search", "kw_sparsity_search")  # the searches with published lines
 OPTIMAL = "optimal"

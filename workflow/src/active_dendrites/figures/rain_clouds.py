@@ -6,9 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from active_dendrites import plotting, plotting_searches
-from active_dendrites.plotting import BLUE, INK, PALETTE, Style
-from active_dendrites.plotting_searches import SWEEPS, Parameter
+from active_dendrites.figures import searches as plotting_searches
+from active_dendrites.figures import style as plotting
+from active_dendrites.figures.searches import SWEEPS, Parameter
+from active_dendrites.figures.style import BLUE, INK, PALETTE, Style
 
 FEWEST = 5  # runs that make a box and a cloud
 COLOURS = dict(zip(SWEEPS, (BLUE, PALETTE[1], PALETTE[2]), strict=True))

@@ -16,9 +16,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from active_dendrites import plotting
 from active_dendrites.evaluation.metrics import summarise
-from active_dendrites.plotting import BLUE, GREEN, INK, NOTE, VERMILION, Style
+from active_dendrites.figures import style as plotting
+from active_dendrites.figures.style import BLUE, GREEN, INK, NOTE, VERMILION, Style
 
 
 class Parameter(NamedTuple):

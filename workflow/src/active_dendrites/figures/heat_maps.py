@@ -9,8 +9,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from active_dendrites import plotting
-from active_dendrites.plotting import INK, NOTE
+from active_dendrites.figures import style as plotting
+from active_dendrites.figures.style import INK, NOTE
 
 ACCURACY_COLOURS = "viridis"  # has no white, which is for what was not measured
 ACTIVITY_COLOURS = LinearSegmentedColormap.from_list("activity", ["#ffffff", "#7fc97f", "#00441b"])

@@ -1,0 +1,1 @@
+"""Style and drawing of the figures."""
