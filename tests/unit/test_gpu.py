@@ -9,7 +9,7 @@ from active_dendrites import dense, engine
 from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import make_reproducible
 from active_dendrites.interruptions import InterruptedTraining, Keeper
-from active_dendrites.products import Products
+from active_dendrites.learners.matmul import Products
 
 ALL_CASES = CASES | WHOLE_CASES
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from active_dendrites.learner import State
+from active_dendrites.learners.learner import State
 from active_dendrites.records import NoRoomError, streamed_file, whole_file
 
 FOLDER = "checkpoint"  # in a run's folder

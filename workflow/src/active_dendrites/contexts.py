@@ -15,7 +15,7 @@ from active_dendrites.clustering import OnlineClusters
 from active_dendrites.config import RunConfig
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learner import State, copied
+from active_dendrites.learners.learner import State, copied
 
 
 class NoContexts:

@@ -21,9 +21,9 @@ from active_dendrites.dense_parts import Adam, Layer, make_segments, whole_layer
 from active_dendrites.dropout import Dropout
 from active_dendrites.graphs import Replayed
 from active_dendrites.layers import losers
-from active_dendrites.learner import Learner, State, copied, needs_moments
+from active_dendrites.learners.learner import Learner, State, copied, needs_moments
+from active_dendrites.learners.matmul import Products
 from active_dendrites.networks import make_network
-from active_dendrites.products import Products
 from active_dendrites.subnetworks import Subnetworks
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy

@@ -23,7 +23,7 @@ import active_dendrites
 from active_dendrites.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
 from active_dendrites.config import RunConfig
 from active_dendrites.course import Course
-from active_dendrites.learner import State
+from active_dendrites.learners.learner import State
 from active_dendrites.records import whole_file
 
 EXIT_CODE = 75  # of a training that was saved and wants to go on: in sysexits.h "try again"

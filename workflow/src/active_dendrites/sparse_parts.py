@@ -14,9 +14,9 @@ import torch
 from active_dendrites import kernels
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.layers import DendriticLinear, MaskedLinear
-from active_dendrites.learner import State, as_tensors
+from active_dendrites.learners.learner import State, as_tensors
+from active_dendrites.learners.matmul import multiply
 from active_dendrites.networks import as_dtype
-from active_dendrites.products import multiply
 
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # start (N + 1,), pixel, byte: the non-black pixels of each image
 

@@ -1,0 +1,1 @@
+"""How a network learns a task: the interface, and what its implementations share."""
