@@ -11,8 +11,8 @@ from learning import CASES, CPU, WHOLE_CASES, assert_equal, expected, learn
 
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import InTurn
+from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.networks import task_gates
 from active_dendrites.sparse import SparseLearner
 from active_dendrites.sparse_parts import Segments

@@ -5,10 +5,11 @@ import torch
 from learning import CASES, WHOLE_CASES, assert_equal, expected, learn
 from test_checkpoints import Stopping
 
-from active_dendrites import dense, engine
-from active_dendrites.dense import DenseLearner
+from active_dendrites import engine
 from active_dendrites.engine import make_reproducible
 from active_dendrites.interruptions import InterruptedTraining, Keeper
+from active_dendrites.learners.dense import learner as dense
+from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.matmul import Products
 
 ALL_CASES = CASES | WHOLE_CASES

@@ -9,8 +9,8 @@ import torch
 from learning import assert_equal, expected, learn
 from torch import Tensor
 
-from active_dendrites import dense
 from active_dendrites.config import RunConfig
+from active_dendrites.learners.dense import learner as dense
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA alone")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -53,7 +53,7 @@ class PlainSegments:
 @pytest.mark.parametrize("kept", [False, True])
 def test_kernel_equals_plain_adam(kept: bool, num_segments: int, small_run) -> None:
     """Winners change, rest for longer than they can move, and return; beta1 = 0.1 lets them move for 18 steps."""
-    from active_dendrites.gpu_segments import LazySegments
+    from active_dendrites.learners.dense.triton_segments import LazySegments
 
     run = small_run("prototype", adam_betas=[0.1, 0.9], reset_optimizer=not kept, learning_rate=0.05)
     draws = torch.Generator().manual_seed(3)
@@ -87,7 +87,7 @@ def test_kernel_equals_plain_adam(kept: bool, num_segments: int, small_run) -> N
 @pytest.mark.parametrize("kept", [False, True])
 def test_saved_segments_go_on(kept: bool, small_run) -> None:
     """From what changed between saves, within a task and between two, and from nothing that did not."""
-    from active_dendrites.gpu_segments import LazySegments
+    from active_dendrites.learners.dense.triton_segments import LazySegments
 
     run = small_run("prototype", adam_betas=[0.1, 0.9], reset_optimizer=not kept, learning_rate=0.05)
     draws = torch.Generator().manual_seed(3)
@@ -137,7 +137,7 @@ def test_kernel_compiles_for_hopper(shared: bool, real: str) -> None:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 
-    from active_dendrites.gpu_segments import advance
+    from active_dendrites.learners.dense.triton_segments import advance
 
     constants = {"S": 100, "C": 784, "SHARED": shared, "REST": 394, "S_BLOCK": 128, "C_BLOCK": 1024}
     signature = {name: f"*{real}" for name in advance.arg_names}

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from learning import CPU
 
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.dense import DenseLearner
 from active_dendrites.engine import InTurn, make_learner
 from active_dendrites.learners import matmul as products
+from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.matmul import Products, as_tf32, multiply
 from active_dendrites.networks import as_dtype
 

@@ -23,9 +23,9 @@ from active_dendrites.data import images as mnist
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.dense import DenseLearner
 from active_dendrites.devices import training_device
 from active_dendrites.engine import InTurn, make_learner
+from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.records import machine, whole_file
 
 EPOCHS = 3  # of ours, each timed, for each step of the textbook formulation

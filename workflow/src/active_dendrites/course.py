@@ -10,7 +10,7 @@ import torch
 
 from active_dendrites.config import RunConfig
 from active_dendrites.data.randomness import generator
-from active_dendrites.dense import Tested
+from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.learner import Learner, State
 
 

@@ -17,8 +17,8 @@ from active_dendrites.config import RunConfig
 from active_dendrites.course import Course
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.dense import DenseLearner, Tested
 from active_dendrites.interruptions import Keeper
+from active_dendrites.learners.dense.learner import DenseLearner, Tested
 from active_dendrites.learners.learner import Learner, State
 from active_dendrites.networks import Network, as_dtype
 from active_dendrites.segment_rules import STRONGEST

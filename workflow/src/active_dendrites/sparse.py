@@ -25,7 +25,7 @@ from active_dendrites.config import RunConfig
 from active_dendrites.contexts import make_contexts
 from active_dendrites.costs import FEW_WINNERS
 from active_dendrites.data.tasks import Batches, PermutedTasks
-from active_dendrites.dense import Tested
+from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.learner import State, needs_moments
 from active_dendrites.networks import make_network
 from active_dendrites.sparse_parts import Images, Listed, PixelLists, Prototypes, Segments, Threads, Weights, Whole

@@ -17,10 +17,10 @@ from active_dendrites.config import RunConfig
 from active_dendrites.consolidation import SynapticIntelligence
 from active_dendrites.contexts import make_contexts
 from active_dendrites.data.tasks import Batches, PermutedTasks
-from active_dendrites.dense_parts import Adam, Layer, make_segments, whole_layer
-from active_dendrites.dropout import Dropout
-from active_dendrites.graphs import Replayed
 from active_dendrites.layers import losers
+from active_dendrites.learners.dense.cuda_graph import Replayed
+from active_dendrites.learners.dense.dropout import Dropout
+from active_dendrites.learners.dense.layers import Adam, Layer, make_segments, whole_layer
 from active_dendrites.learners.learner import Learner, State, copied, needs_moments
 from active_dendrites.learners.matmul import Products
 from active_dendrites.networks import make_network

@@ -116,7 +116,9 @@ def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> li
         return [RuledSegments(layer, SEGMENT_RULES[run.network.segment_rule]) for layer in weights]
     if not lazy:
         return [WholeSegments(layer) for layer in weights]
-    from active_dendrites.gpu_segments import LazySegments  # needs Triton, which comes with PyTorch for CUDA alone
+    from active_dendrites.learners.dense.triton_segments import (
+        LazySegments,  # needs Triton, which comes with PyTorch for CUDA alone
+    )
 
     return [LazySegments(run, layer) for layer in weights]
 

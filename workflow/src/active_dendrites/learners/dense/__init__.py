@@ -1,0 +1,1 @@
+"""Learning by whole tensors, on any device."""
