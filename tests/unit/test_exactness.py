@@ -13,9 +13,9 @@ from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.engine import InTurn
 from active_dendrites.learners.dense.learner import DenseLearner
+from active_dendrites.learners.sparse.layers import Segments
+from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.networks import task_gates
-from active_dendrites.sparse import SparseLearner
-from active_dendrites.sparse_parts import Segments
 
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from active_dendrites import kernels
 from active_dendrites.layers import DendriticLinear
-from active_dendrites.sparse_parts import Segments, Threads
+from active_dendrites.learners.sparse.layers import Segments, Threads
 
 UNITS, SIZE, LEARNING_RATE, EPSILON = 4, 6, 0.02, 1e-8
 Phase = tuple[int, int]  # which context, for how many steps

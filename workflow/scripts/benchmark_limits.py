@@ -24,8 +24,8 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.engine import train
 from active_dendrites.interruptions import Keeper
+from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.records import machine, whole_file
-from active_dendrites.sparse import SparseLearner
 
 CPU = torch.device("cpu")
 TASKS = 4  # learned while checkpoints are measured; there is none after the last
@@ -33,7 +33,7 @@ STEPS = 60  # of each run at the same time, after as many to warm up
 # train.py itself, stopped by its first step; the last words are for whoever waits.
 FIRST_STEP = """
 import os, runpy, sys
-from active_dendrites.sparse import SparseLearner
+from active_dendrites.learners.sparse.learner import SparseLearner
 step = SparseLearner.learn_batch
 def first_step(*arguments):
     step(*arguments)

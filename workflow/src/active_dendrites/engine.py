@@ -20,9 +20,9 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.interruptions import Keeper
 from active_dendrites.learners.dense.learner import DenseLearner, Tested
 from active_dendrites.learners.learner import Learner, State
+from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.networks import Network, as_dtype
 from active_dendrites.segment_rules import STRONGEST
-from active_dendrites.sparse import SparseLearner
 
 log = logging.getLogger(__name__)
 

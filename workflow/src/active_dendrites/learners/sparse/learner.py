@@ -27,8 +27,17 @@ from active_dendrites.costs import FEW_WINNERS
 from active_dendrites.data.tasks import Batches, PermutedTasks
 from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.learner import State, needs_moments
+from active_dendrites.learners.sparse.layers import (
+    Images,
+    Listed,
+    PixelLists,
+    Prototypes,
+    Segments,
+    Threads,
+    Weights,
+    Whole,
+)
 from active_dendrites.networks import make_network
-from active_dendrites.sparse_parts import Images, Listed, PixelLists, Prototypes, Segments, Threads, Weights, Whole
 
 # Units in a tile. Listed inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.

@@ -1,0 +1,1 @@
+"""Learning on a CPU by what is not zero."""
