@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from active_dendrites import kernels
+from active_dendrites.learners.sparse.kernels import forward as kernels
 
 
 @settings(max_examples=200, deadline=None)

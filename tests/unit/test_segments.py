@@ -5,8 +5,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from active_dendrites import kernels
 from active_dendrites.layers import DendriticLinear
+from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.layers import Segments, Threads
 
 UNITS, SIZE, LEARNING_RATE, EPSILON = 4, 6, 0.02, 1e-8

@@ -20,13 +20,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
-from active_dendrites import kernels
 from active_dendrites.config import RunConfig
 from active_dendrites.contexts import make_contexts
 from active_dendrites.costs import FEW_WINNERS
 from active_dendrites.data.tasks import Batches, PermutedTasks
 from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.learner import State, needs_moments
+from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.layers import (
     Images,
     Listed,
