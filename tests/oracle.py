@@ -15,9 +15,9 @@ from active_dendrites.config import RunConfig
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import task_permutations
+from active_dendrites.methods.xdg import subnetwork_units
 from active_dendrites.networks import Network, task_gates
 from active_dendrites.segment_rules import SEGMENT_RULES
-from active_dendrites.subnetworks import subnetwork_units
 
 Parameters = dict[str, Tensor]
 
