@@ -16,7 +16,7 @@ from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import task_permutations
 from active_dendrites.methods.xdg import subnetwork_units
-from active_dendrites.networks import Network, task_gates
+from active_dendrites.models.networks import Network, task_gates
 from active_dendrites.segment_rules import SEGMENT_RULES
 
 Parameters = dict[str, Tensor]

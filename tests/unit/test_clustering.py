@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from active_dendrites import clustering
-from active_dendrites.clustering import OnlineClusters, critical_t2, rejecting_bound, two_sample_t2
+from active_dendrites.models import clustering
+from active_dendrites.models.clustering import OnlineClusters, critical_t2, rejecting_bound, two_sample_t2
 
 Pair = tuple[np.ndarray, np.ndarray]
 

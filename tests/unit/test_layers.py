@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from active_dendrites.data.randomness import generator
-from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners, losers, strongest_response
+from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners, losers, strongest_response
 
 
 def test_k_winners_keeps_ties_and_negative_values() -> None:

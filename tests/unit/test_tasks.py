@@ -8,7 +8,7 @@ import torch
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import Batches, PermutedTasks, measured, task_permutations
-from active_dendrites.networks import Network
+from active_dendrites.models.networks import Network
 
 CPU = torch.device("cpu")
 

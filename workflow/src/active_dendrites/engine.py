@@ -21,7 +21,7 @@ from active_dendrites.interruptions import Keeper
 from active_dendrites.learners.dense.learner import DenseLearner, Tested
 from active_dendrites.learners.learner import Learner, State
 from active_dendrites.learners.sparse.learner import SparseLearner
-from active_dendrites.networks import Network, as_dtype
+from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.segment_rules import STRONGEST
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from active_dendrites.config import RunConfig
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.networks import task_gates
+from active_dendrites.models.networks import task_gates
 
 Places = list[tuple[Tensor, ...]]  # an index for each parameter: weight, bias, weight, bias, ...
 

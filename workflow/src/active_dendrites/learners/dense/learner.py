@@ -14,9 +14,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.config import RunConfig
-from active_dendrites.contexts import make_contexts
 from active_dendrites.data.tasks import Batches, PermutedTasks
-from active_dendrites.layers import losers
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Adam, Layer, make_segments, whole_layer
@@ -24,7 +22,9 @@ from active_dendrites.learners.learner import Learner, State, copied, needs_mome
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
-from active_dendrites.networks import make_network
+from active_dendrites.models.contexts import make_contexts
+from active_dendrites.models.layers import losers
+from active_dendrites.models.networks import make_network
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
 

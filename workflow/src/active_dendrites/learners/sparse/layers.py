@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.layers import DendriticLinear, MaskedLinear
 from active_dendrites.learners.learner import State, as_tensors
 from active_dendrites.learners.matmul import multiply
 from active_dendrites.learners.sparse.kernels import forward as kernels
-from active_dendrites.networks import as_dtype
+from active_dendrites.models.layers import DendriticLinear, MaskedLinear
+from active_dendrites.models.networks import as_dtype
 
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # start (N + 1,), pixel, byte: the non-black pixels of each image
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from active_dendrites.config import NetworkConfig, RunConfig
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.layers import DendriticLinear, MaskedLinear, k_winners
+from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners
 from active_dendrites.segment_rules import SEGMENT_RULES
 
 
