@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from active_dendrites.config import RunConfig
-from active_dendrites.costs import count_steps, run_seconds
 from active_dendrites.datasets import DATASETS, images_folder, results_folder
 from active_dendrites.declarations import Declarations
+from active_dendrites.planning.cost_model import count_steps, run_seconds
 from active_dendrites.published import declared_rows, read_published
 
 CONFIG = Path(__file__).parents[2] / "config"

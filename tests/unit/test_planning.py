@@ -9,10 +9,10 @@ import pytest
 
 from active_dendrites import NUMERICS
 from active_dendrites.config import RunConfig
-from active_dendrites.costs import company, count_steps, run_bytes, run_seconds, step_milliseconds
 from active_dendrites.data.tasks import Batches
 from active_dendrites.declarations import Declarations
-from active_dendrites.planning import (
+from active_dendrites.planning.cost_model import company, count_steps, run_bytes, run_seconds, step_milliseconds
+from active_dendrites.planning.plan import (
     MISSING,
     Hardware,
     PlannedRun,

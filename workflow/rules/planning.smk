@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snakemake.utils import available_cpu_count
 
-from active_dendrites.planning import (
+from active_dendrites.planning.plan import (
     Hardware,
     PlannedRun,
     describe_finished,

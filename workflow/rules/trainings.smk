@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from active_dendrites import NUMERICS
-from active_dendrites.costs import company, count_steps, count_weights, moves_all_segments, step_milliseconds
+from active_dendrites.planning.cost_model import company, count_steps, count_weights, moves_all_segments, step_milliseconds
 
 # -- which seeds a job trains ------------------------------------------------------------------------------
 #

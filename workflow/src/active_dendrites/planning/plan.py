@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
 from active_dendrites.config import RunConfig
-from active_dendrites.costs import MEASURED_ON, count_steps, run_bytes, run_seconds
 from active_dendrites.declarations import PAPER
+from active_dendrites.planning.cost_model import MEASURED_ON, count_steps, run_bytes, run_seconds
 
 Record = Mapping[str, Any]  # what record.json says
 
