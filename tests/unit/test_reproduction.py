@@ -15,6 +15,7 @@ from scipy import stats
 import active_dendrites
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import ACCURACY, CLUSTERS, Published, read_published
+from active_dendrites.reports.reproduction_page import Report, render, write_report, written
 from active_dendrites.reproduction import (
     COLUMNS,
     DIFFERS,
@@ -32,7 +33,6 @@ from active_dendrites.reproduction import (
     summary_line,
     unexplained,
 )
-from active_dendrites.reproduction_pages import Report, render, write_report, written
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "workflow" / "report"

@@ -241,7 +241,7 @@ def judging_code(wildcards) -> str:
 
 def judging_modules() -> list[Path]:
     library = Path(LIBRARY, "active_dendrites")
-    return [library / "evaluation/metrics.py", library / "published.py", *sorted(library.glob("reproduction*.py"))]
+    return [library / "evaluation/metrics.py", library / "published.py", library / "reproduction.py", library / "reports/reproduction_page.py"]
 
 
 def page_code(wildcards) -> str:
@@ -255,7 +255,7 @@ def page_code(wildcards) -> str:
     }
     defaults = {key: setting.value for key, setting in DECLARATIONS.defaults.items()}
     published = read_yaml(CONFIG_FOLDER / "published.yaml") if DATASET == MNIST else None
-    modules = [*judging_modules(), Path(LIBRARY, "active_dendrites/report_pages.py")]
+    modules = [*judging_modules(), Path(LIBRARY, "active_dendrites/reports/results_page.py")]
     return digest([figures, defaults, published], modules)
 
 

@@ -12,6 +12,7 @@ from active_dendrites.evaluation.metrics import METRICS
 from active_dendrites.evaluation.tables import COLUMNS, summarised_row
 from active_dendrites.published import CLUSTERS, Published, declared_rows
 from active_dendrites.reference import FILE, Row
+from active_dendrites.reports.reproduction_page import Report, line_of
 from active_dendrites.reproduction import (
     DIFFERS,
     INCONCLUSIVE,
@@ -22,7 +23,6 @@ from active_dendrites.reproduction import (
     LeftOut,
     Run,
 )
-from active_dendrites.reproduction_pages import Report, line_of
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README
