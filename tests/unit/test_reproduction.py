@@ -16,7 +16,7 @@ import active_dendrites
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import ACCURACY, CLUSTERS, Published, read_published
 from active_dendrites.reports.reproduction_page import Report, render, write_report, written
-from active_dendrites.reproduction import (
+from active_dendrites.reproduction.verdicts import (
     COLUMNS,
     DIFFERS,
     INCONCLUSIVE,

@@ -241,7 +241,7 @@ def judging_code(wildcards) -> str:
 
 def judging_modules() -> list[Path]:
     library = Path(LIBRARY, "active_dendrites")
-    return [library / "evaluation/metrics.py", library / "published.py", library / "reproduction.py", library / "reports/reproduction_page.py"]
+    return [library / "evaluation/metrics.py", library / "published.py", library / "reproduction/verdicts.py", library / "reports/reproduction_page.py"]
 
 
 def page_code(wildcards) -> str:

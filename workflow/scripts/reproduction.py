@@ -8,7 +8,7 @@ from active_dendrites.datasets import MNIST
 from active_dendrites.declarations import Declarations
 from active_dendrites.published import read_published
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
-from active_dendrites.reproduction import find_runs
+from active_dendrites.reproduction.verdicts import find_runs
 
 TEMPLATES = Path(__file__).parents[1] / "report"
 

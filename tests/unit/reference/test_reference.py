@@ -19,7 +19,7 @@ from measured import COMMIT
 from active_dendrites import NUMERICS, records
 from active_dendrites.declarations import PAPER
 from active_dendrites.locks import FolderTakenError, only_writer
-from active_dendrites.reference import Row, merge, read_rows, write_rows
+from active_dendrites.reproduction.reference import Row, merge, read_rows, write_rows
 
 ROOT = Path(__file__).parents[3]
 NA = np.nan

@@ -11,9 +11,9 @@ from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.evaluation.metrics import METRICS
 from active_dendrites.evaluation.tables import COLUMNS, summarised_row
 from active_dendrites.published import CLUSTERS, Published, declared_rows
-from active_dendrites.reference import FILE, Row
 from active_dendrites.reports.reproduction_page import Report, line_of
-from active_dendrites.reproduction import (
+from active_dendrites.reproduction.reference import FILE, Row
+from active_dendrites.reproduction.verdicts import (
     DIFFERS,
     INCONCLUSIVE,
     OTHER_NUMERICS,

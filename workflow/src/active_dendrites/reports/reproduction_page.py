@@ -13,7 +13,7 @@ import jinja2
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import ACCURACY, Published, Rule
 from active_dendrites.records import whole_file
-from active_dendrites.reproduction import (
+from active_dendrites.reproduction.verdicts import (
     IN_NO_FIGURE,
     IN_TEXT,
     VERDICTS,

@@ -1,0 +1,1 @@
+"""Verdicts on published numbers, and the reference of measured runs."""
