@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from active_dendrites.locks import FolderTakenError, only_writer
+from active_dendrites.runs.locks import FolderTakenError, only_writer
 
 PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "munged": "munge", "sbatch": "slurm-client"}
 CONFIGURATION = Path("/etc/slurm")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from active_dendrites.locks import LOCK, FolderTakenError, only_writer
+from active_dendrites.runs.locks import LOCK, FolderTakenError, only_writer
 
 ROOT = Path(__file__).resolve().parents[2]
 FORK = multiprocessing.get_context("fork")
@@ -20,7 +20,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "workflow/src")}
 HOLD = """
 import sys
 from pathlib import Path
-from active_dendrites.locks import only_writer
+from active_dendrites.runs.locks import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import braycurtis
 
-from active_dendrites import devices, records
+from active_dendrites import devices
 from active_dendrites.engine import DivergedError, duration, train
 from active_dendrites.evaluation.metrics import (
     average_accuracy,
@@ -28,6 +28,7 @@ from active_dendrites.evaluation.metrics import (
     subnetwork_overlap,
     summarise,
 )
+from active_dendrites.runs import records
 
 ROOT = Path(__file__).parents[2]
 NA = np.nan  # not measured

@@ -145,7 +145,7 @@ def test_a_job_on_a_cluster_finds_its_rule_whatever_exists_by_now(grouped: Proje
 def test_a_failure_takes_no_result_that_was_there(grouped: Project) -> None:
     before = contents(grouped, range(1, 4))
     assert len(before) == 3 * len(FILES)
-    records = "workflow/src/active_dendrites/records.py"
+    records = "workflow/src/active_dendrites/runs/records.py"
     with (
         quick_seeds(grouped, 5),
         grouped.edited(records, lambda text: text.replace('"seed": run.seed', '"seed": run.seed / (5 - run.seed)')),

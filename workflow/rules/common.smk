@@ -231,7 +231,7 @@ def drawing_code(wildcards) -> str:
 
 def table_code(wildcards) -> str:
     """What decides how a table is made from runs."""
-    return digest([], [Path(LIBRARY, f"active_dendrites/{name}.py") for name in ("evaluation/metrics", "records", "evaluation/tables")])
+    return digest([], [Path(LIBRARY, f"active_dendrites/{name}.py") for name in ("evaluation/metrics", "runs/records", "evaluation/tables")])
 
 
 def judging_code(wildcards) -> str:

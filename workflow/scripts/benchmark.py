@@ -26,7 +26,7 @@ from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.devices import training_device
 from active_dendrites.engine import InTurn, make_learner
 from active_dendrites.learners.dense.learner import DenseLearner
-from active_dendrites.records import machine, whole_file
+from active_dendrites.runs.records import machine, whole_file
 
 EPOCHS = 3  # of ours, each timed, for each step of the textbook formulation
 STEPS = {"cpu": 10, "cuda": 200}  # in each: a GPU is asked how it went once an epoch

@@ -25,7 +25,7 @@ from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.engine import train
 from active_dendrites.interruptions import Keeper
 from active_dendrites.learners.sparse.learner import SparseLearner
-from active_dendrites.records import machine, whole_file
+from active_dendrites.runs.records import machine, whole_file
 
 CPU = torch.device("cpu")
 TASKS = 4  # learned while checkpoints are measured; there is none after the last

@@ -21,8 +21,8 @@ from active_dendrites.devices import training_device
 from active_dendrites.engine import DivergedError, train
 from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
-from active_dendrites.locks import only_writer
-from active_dendrites.records import source_state, write_accuracy, write_activity, write_record
+from active_dendrites.runs.locks import only_writer
+from active_dendrites.runs.records import source_state, write_accuracy, write_activity, write_record
 
 
 def parse_arguments() -> argparse.Namespace:

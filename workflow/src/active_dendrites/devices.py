@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from active_dendrites.locks import locked
+from active_dendrites.runs.locks import locked
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from active_dendrites.checkpoints import FOLDER, CheckpointError, Checkpoints, D
 from active_dendrites.config import RunConfig
 from active_dendrites.course import Course
 from active_dendrites.learners.learner import State
-from active_dendrites.records import whole_file
+from active_dendrites.runs.records import whole_file
 
 EXIT_CODE = 75  # of a training that was saved and wants to go on: in sysexits.h "try again"
 SAVE_MINUTES = 5.0  # between checkpoints within a task

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from active_dendrites import datasets
 from active_dendrites.datasets import DATASETS, Dataset
-from active_dendrites.records import DISK_FULL
+from active_dendrites.runs.records import DISK_FULL
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"

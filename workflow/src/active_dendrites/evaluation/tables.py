@@ -29,7 +29,7 @@ from active_dendrites.evaluation.metrics import (
     summarise,
 )
 from active_dendrites.published import DeclaredRow
-from active_dendrites.records import (
+from active_dendrites.runs.records import (
     IncompleteRunError,
     read_accuracy,
     read_activity,

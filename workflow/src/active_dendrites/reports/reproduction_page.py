@@ -12,7 +12,6 @@ import jinja2
 
 from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.published import ACCURACY, Published, Rule
-from active_dendrites.records import whole_file
 from active_dendrites.reproduction.verdicts import (
     IN_NO_FIGURE,
     IN_TEXT,
@@ -25,6 +24,7 @@ from active_dendrites.reproduction.verdicts import (
     notes_on,
     summary_line,
 )
+from active_dendrites.runs.records import whole_file
 
 REACH = 3.0  # how many margins the picture of a difference shows to each side
 MINUS = "\N{MINUS SIGN}"

@@ -21,9 +21,9 @@ from active_dendrites.declarations import Declarations
 from active_dendrites.evaluation.metrics import forgetting
 from active_dendrites.evaluation.tables import run_folder
 from active_dendrites.published import ACCURACY, CLUSTERS, Published, PublishedNumber
-from active_dendrites.records import read_accuracy, read_record, whole_file
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, Run, compare, find_runs, notes_on
+from active_dendrites.runs.records import read_accuracy, read_record, whole_file
 
 IDENTITY = ("variant", "num_tasks", "seed", "dataset")  # of a run, beside its settings
 LINKED = ("record.json", "train.log", "accuracy.csv")

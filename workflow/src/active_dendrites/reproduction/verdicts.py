@@ -20,7 +20,7 @@ from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.evaluation.metrics import Summary, average_accuracy, summarise
 from active_dendrites.evaluation.tables import run_folder
 from active_dendrites.published import ACCURACY, CLUSTERS, Published, PublishedNumber
-from active_dendrites.records import IncompleteRunError, read_accuracy, read_clusters, read_record
+from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 
 REPRODUCED = "reproduced"
 DIFFERS = "differs"

@@ -1,0 +1,1 @@
+"""A run's folder, files, record and lock."""
