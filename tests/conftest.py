@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.images import MNIST
-from active_dendrites.declarations import Declarations
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.run import RunConfig
 
 ROOT = Path(__file__).parents[1]
 

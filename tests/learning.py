@@ -8,11 +8,11 @@ import oracle
 import pytest
 import torch
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.models.networks import Network, as_dtype
+from active_dendrites.settings.run import RunConfig
 
 CPU = torch.device("cpu")
 INFERRED = {"context__num_pixels": 60, "context__exemplars": 40}

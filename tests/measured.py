@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.evaluation.tables import run_folder
 from active_dendrites.runs.records import write_accuracy, write_record
+from active_dendrites.settings.declarations import PAPER, Declarations
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

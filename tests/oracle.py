@@ -11,13 +11,13 @@ import torch
 from clusters import PlainClusters
 from torch import Tensor
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import task_permutations
 from active_dendrites.methods.xdg import subnetwork_units
 from active_dendrites.models.networks import Network, task_gates
-from active_dendrites.segment_rules import SEGMENT_RULES
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.segment_rules import SEGMENT_RULES
 
 Parameters = dict[str, Tensor]
 

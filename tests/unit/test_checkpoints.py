@@ -19,11 +19,11 @@ from test_resume import FORK, digest
 import active_dendrites
 from active_dendrites import checkpoints, engine, interruptions
 from active_dendrites.checkpoints import CheckpointError, digest_of
-from active_dendrites.config import RunConfig
 from active_dendrites.course import Course
 from active_dendrites.interruptions import ATTEMPTS, InterruptedTraining, Keeper, NoProgressError
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import NoRoomError, read_accuracy, write_accuracy
+from active_dendrites.settings.run import RunConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

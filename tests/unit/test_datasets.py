@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from active_dendrites.config import RunConfig
-from active_dendrites.datasets import DATASETS, images_folder, results_folder
-from active_dendrites.declarations import Declarations
 from active_dendrites.planning.cost_model import count_steps, run_seconds
-from active_dendrites.published import declared_rows, read_published
+from active_dendrites.settings.datasets import DATASETS, images_folder, results_folder
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import declared_rows, read_published
+from active_dendrites.settings.run import RunConfig
 
 CONFIG = Path(__file__).parents[2] / "config"
 OTHERS = [name for name in DATASETS if name != "mnist"]

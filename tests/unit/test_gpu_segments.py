@@ -9,8 +9,8 @@ import torch
 from learning import assert_equal, expected, learn
 from torch import Tensor
 
-from active_dendrites.config import RunConfig
 from active_dendrites.learners.dense import learner as dense
+from active_dendrites.settings.run import RunConfig
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA alone")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from active_dendrites.data import images as mnist
-from active_dendrites.datasets import DATASETS
+from active_dendrites.settings.datasets import DATASETS
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "prepare_mnist.py"
 LIBRARY = Path(mnist.__file__).parents[1]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from drawing import found, make_search, make_table, row, sweep
 
-from active_dendrites.declarations import Declarations
+from active_dendrites.settings.declarations import Declarations
 
 NOTEBOOKS = Path(__file__).parents[2] / "workflow" / "notebooks"
 TWO = [0.90, 0.92]

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import RunConfig
 from active_dendrites.data.tasks import Batches
-from active_dendrites.declarations import Declarations
 from active_dendrites.planning.cost_model import company, count_steps, run_bytes, run_seconds, step_milliseconds
 from active_dendrites.planning.plan import (
     MISSING,
@@ -28,6 +26,8 @@ from active_dendrites.planning.plan import (
     size,
     why,
 )
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.run import RunConfig
 
 ROOT = Path(__file__).parents[2]
 HERE = Hardware("cpu", "A processor", 4)

@@ -19,9 +19,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from active_dendrites.declarations import Declarations
 from active_dendrites.figures import curves
 from active_dendrites.figures import style as plotting
+from active_dendrites.settings.declarations import Declarations
 
 LIMITS = (60.0, 100.0)
 QUOTED = "quoted by the paper from the literature, not measured by it"

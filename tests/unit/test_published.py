@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from active_dendrites.config import ConfigError
-from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.published import Published, declared_rows, read_published
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import Published, declared_rows, read_published
+from active_dendrites.settings.run import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -19,11 +19,11 @@ import pytest
 import torch
 import yaml
 
-from active_dendrites.config import RunConfig
-from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.published import read_published
 from active_dendrites.reports.results_page import Page, Row, differing, make_page, write_page
 from active_dendrites.runs.records import write_accuracy, write_record
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import read_published
+from active_dendrites.settings.run import RunConfig
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "workflow/report/report.html.j2"

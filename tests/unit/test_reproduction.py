@@ -13,8 +13,6 @@ from measured import finished_run
 from scipy import stats
 
 import active_dendrites
-from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.published import ACCURACY, CLUSTERS, Published, read_published
 from active_dendrites.reports.reproduction_page import Report, render, write_report, written
 from active_dendrites.reproduction.verdicts import (
     COLUMNS,
@@ -33,6 +31,8 @@ from active_dendrites.reproduction.verdicts import (
     summary_line,
     unexplained,
 )
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, read_published
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "workflow" / "report"

@@ -12,10 +12,10 @@ import pytest
 from learning import CASES, CPU, WHOLE_CASES
 
 from active_dendrites import checkpoints, engine, interruptions
-from active_dendrites.config import RunConfig
 from active_dendrites.course import Course
 from active_dendrites.data.images import MNIST
 from active_dendrites.interruptions import ATTEMPTS, Keeper
+from active_dendrites.settings.run import RunConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FORK = multiprocessing.get_context("fork")  # a child is there at once, with all that is imported

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from project import REPOSITORY, Project
 
-from active_dendrites.config import ConfigError
-from active_dendrites.declarations import Declarations
-from active_dendrites.published import read_published
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import read_published
+from active_dendrites.settings.run import ConfigError
 
 FILES = ("defaults", "datasets", "variants", "experiments", "published", "quick")
 

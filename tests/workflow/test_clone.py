@@ -11,8 +11,8 @@ import pytest
 from project import REPOSITORY, Project
 
 from active_dendrites import NUMERICS
-from active_dendrites.declarations import Declarations
 from active_dendrites.reproduction.reference import Row, read_rows, write_rows
+from active_dendrites.settings.declarations import Declarations
 
 FOLDER = "results/reference"
 MADE = {f"reproduction.{suffix}" for suffix in ("csv", "html", "md")} | {f"comparison.{end}" for end in ("png", "svg")}

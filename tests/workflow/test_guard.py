@@ -24,7 +24,7 @@ STAND_IN = """\
 import argparse, json, sys, time
 from pathlib import Path
 from active_dendrites import NUMERICS
-from active_dendrites.declarations import Declarations
+from active_dendrites.settings.declarations import Declarations
 
 parser = argparse.ArgumentParser()
 for name in ("scale", "variant", "settings-hash", "threads", "limit-minutes", "dataset", "mnist", "device"):

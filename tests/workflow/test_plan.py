@@ -8,7 +8,7 @@ import pytest
 import yaml
 from project import REPOSITORY, Job, Project, write_notebook
 
-from active_dendrites.declarations import Declarations
+from active_dendrites.settings.declarations import Declarations
 
 COUNTS = (2, 5, 10, 25, 50, 100)
 # Beside the configurations of method 4.1: settings that can reach two of the published values, and, run instead of

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from project import REPOSITORY
 
-from active_dendrites.declarations import Declarations
 from active_dendrites.evaluation.metrics import chance_overlap, subnetwork_overlap, summarise
 from active_dendrites.evaluation.tables import COLUMNS, experiment_table, run_folder, summary_line, write_table
-from active_dendrites.published import DeclaredRow, declared_rows, read_published
 from active_dendrites.runs.records import IncompleteRunError, write_accuracy, write_activity
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import DeclaredRow, declared_rows, read_published
 
 NA = np.nan
 T_HALF = 12.7062 / sqrt(2)  # of a 95 % interval over two seeds: t of 0.975 at one degree of freedom, by root n

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import ConfigError, RunConfig
-from active_dendrites.datasets import DATASETS, MNIST, images_folder, results_folder
-from active_dendrites.declarations import PAPER
-from active_dendrites.published import declared_rows
+from active_dendrites.settings.run import ConfigError, RunConfig
+from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
+from active_dendrites.settings.declarations import PAPER
+from active_dendrites.settings.published import declared_rows
 
 ENVIRONMENT = "../../envs/environment.yaml"
 
@@ -241,7 +241,7 @@ def judging_code(wildcards) -> str:
 
 def judging_modules() -> list[Path]:
     library = Path(LIBRARY, "active_dendrites")
-    return [library / "evaluation/metrics.py", library / "published.py", library / "reproduction/verdicts.py", library / "reports/reproduction_page.py"]
+    return [library / "evaluation/metrics.py", library / "settings/published.py", library / "reproduction/verdicts.py", library / "reports/reproduction_page.py"]
 
 
 def page_code(wildcards) -> str:

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from active_dendrites.config import ConfigError, PositiveInt, RunConfig, Section, typed, read_yaml
-from active_dendrites.datasets import DatasetName
-from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.published import read_published
+from active_dendrites.settings.run import ConfigError, PositiveInt, RunConfig, Section, typed, read_yaml
+from active_dendrites.settings.datasets import DatasetName
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import read_published
 
 CONFIG_FOLDER = Path("config")
 CONFIG_FILE = "config/config.yaml"

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.datasets import DATASETS, MNIST
-from active_dendrites.declarations import Declarations
 from active_dendrites.evaluation.tables import check_settings, experiment_table, summary_lines, write_table
-from active_dendrites.published import declared_rows, read_published
+from active_dendrites.settings.datasets import DATASETS, MNIST
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import declared_rows, read_published
 
 
 def main() -> None:

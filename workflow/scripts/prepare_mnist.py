@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from active_dendrites.data import images as mnist
-from active_dendrites.datasets import DATASETS, MNIST
+from active_dendrites.settings.datasets import DATASETS, MNIST
 
 
 def main() -> None:

@@ -4,15 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.declarations import Declarations
 from active_dendrites.figures import curves as plotting_curves
 from active_dendrites.figures import style as plotting
-from active_dendrites.published import Published, read_published
 from active_dendrites.reports.reference_pages import judged_runs, status, summary_table, with_status
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
 from active_dendrites.reproduction.reference import FILE, Row, merge, read_rows
 from active_dendrites.reproduction.verdicts import unexplained
 from active_dendrites.runs.records import whole_file
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import Published, read_published
 
 TEMPLATES = Path(__file__).parents[1] / "report"
 MAIN_FIGURE, LIMITS = "comparison", (60, 100)  # of its accuracy axis, %, as in its notebook

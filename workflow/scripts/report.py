@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.datasets import DATASETS, MNIST
-from active_dendrites.declarations import Declarations
-from active_dendrites.published import read_published
 from active_dendrites.reports.results_page import make_page, write_page
+from active_dendrites.settings.datasets import DATASETS, MNIST
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import read_published
 
 TEMPLATE = Path(__file__).parents[1] / "report/report.html.j2"
 

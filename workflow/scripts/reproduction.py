@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.datasets import MNIST
-from active_dendrites.declarations import Declarations
-from active_dendrites.published import read_published
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
 from active_dendrites.reproduction.verdicts import find_runs
+from active_dendrites.settings.datasets import MNIST
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import read_published
 
 TEMPLATES = Path(__file__).parents[1] / "report"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from measured import finished_run
 
-from active_dendrites.declarations import Declarations
+from active_dendrites.settings.declarations import Declarations
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "workflow/scripts/reference.py"

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from measured import COMMIT
 
 from active_dendrites import NUMERICS
-from active_dendrites.declarations import PAPER
 from active_dendrites.reproduction.reference import Row, merge, read_rows, write_rows
 from active_dendrites.runs import records
 from active_dendrites.runs.locks import FolderTakenError, only_writer
+from active_dendrites.settings.declarations import PAPER
 
 ROOT = Path(__file__).parents[3]
 NA = np.nan

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.randomness import generator
 from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.learner import Learner, State
+from active_dendrites.settings.run import RunConfig
 
 
 class Course:

@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from active_dendrites import datasets
-from active_dendrites.datasets import DATASETS, Dataset
 from active_dendrites.runs.records import DISK_FULL
+from active_dendrites.settings import datasets
+from active_dendrites.settings.datasets import DATASETS, Dataset
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"

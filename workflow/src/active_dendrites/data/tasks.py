@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from active_dendrites.config import DataConfig, RunConfig
 from active_dendrites.data.images import MNIST, pixel_statistics
+from active_dendrites.settings.run import DataConfig, RunConfig
 
 
 def task_permutations(num_tasks: int, num_pixels: int, seed: int, first_identity: bool = True) -> Tensor:

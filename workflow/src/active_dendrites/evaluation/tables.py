@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_dendrites.config import RunConfig
-from active_dendrites.declarations import Declarations
 from active_dendrites.evaluation.metrics import (
     Summary,
     average_accuracy,
@@ -28,7 +26,6 @@ from active_dendrites.evaluation.metrics import (
     subnetwork_overlap,
     summarise,
 )
-from active_dendrites.published import DeclaredRow
 from active_dendrites.runs.records import (
     IncompleteRunError,
     read_accuracy,
@@ -37,6 +34,9 @@ from active_dendrites.runs.records import (
     read_record,
     whole_file,
 )
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import DeclaredRow
+from active_dendrites.settings.run import RunConfig
 
 Row = dict[str, Any]
 

@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from active_dendrites.declarations import PAPER
+from active_dendrites.settings.declarations import PAPER
 
 # The columns a figure needs of each kind of table.
 _KEY = ("scale", "variant", "label", "num_tasks")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from active_dendrites.config import RunConfig
+from active_dendrites.settings.run import RunConfig
 
 # Tensors on the CPU, numbers and texts, in lists and dictionaries: what can be loaded without running any code.
 State = dict[str, Any]

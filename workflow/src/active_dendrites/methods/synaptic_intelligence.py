@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from active_dendrites.config import ConsolidationConfig
+from active_dendrites.settings.run import ConsolidationConfig
 
 
 class SynapticIntelligence:

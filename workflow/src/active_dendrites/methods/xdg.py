@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.models.networks import task_gates
+from active_dendrites.settings.run import RunConfig
 
 Places = list[tuple[Tensor, ...]]  # an index for each parameter: weight, bias, weight, bias, ...
 

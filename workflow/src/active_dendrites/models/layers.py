@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from active_dendrites import segment_rules
-from active_dendrites.segment_rules import SegmentRule
+from active_dendrites.settings import segment_rules
+from active_dendrites.settings.segment_rules import SegmentRule
 
 
 def losers(x: Tensor, k: int | None) -> Tensor:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from active_dendrites.config import NetworkConfig, RunConfig
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners
-from active_dendrites.segment_rules import SEGMENT_RULES
+from active_dendrites.settings.run import NetworkConfig, RunConfig
+from active_dendrites.settings.segment_rules import SEGMENT_RULES
 
 
 class Network(nn.Module):

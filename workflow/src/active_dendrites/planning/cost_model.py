@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from active_dendrites.config import RunConfig
-from active_dendrites.datasets import DATASETS
-from active_dendrites.segment_rules import STRONGEST
+from active_dendrites.settings.datasets import DATASETS
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.segment_rules import STRONGEST
 
 MEASURED_ON = "AMD EPYC with AVX-512, one thread"  # where the numbers for a CPU come from; those for a GPU are guesses
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import RunConfig
-from active_dendrites.declarations import PAPER
 from active_dendrites.planning.cost_model import MEASURED_ON, count_steps, run_bytes, run_seconds
+from active_dendrites.settings.declarations import PAPER
+from active_dendrites.settings.run import RunConfig
 
 Record = Mapping[str, Any]  # what record.json says
 

@@ -6,11 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 import pandas as pd
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import ConfigError, one_of
-from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.evaluation.metrics import METRICS
 from active_dendrites.evaluation.tables import COLUMNS, summarised_row
-from active_dendrites.published import CLUSTERS, Published, declared_rows
 from active_dendrites.reports.reproduction_page import Report, line_of
 from active_dendrites.reproduction.reference import FILE, Row
 from active_dendrites.reproduction.verdicts import (
@@ -23,6 +20,9 @@ from active_dendrites.reproduction.verdicts import (
     LeftOut,
     Run,
 )
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import CLUSTERS, Published, declared_rows
+from active_dendrites.settings.run import ConfigError, one_of
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README

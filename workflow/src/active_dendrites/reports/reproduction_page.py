@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import jinja2
 
-from active_dendrites.declarations import PAPER, Declarations
-from active_dendrites.published import ACCURACY, Published, Rule
 from active_dendrites.reproduction.verdicts import (
     IN_NO_FIGURE,
     IN_TEXT,
@@ -25,6 +23,8 @@ from active_dendrites.reproduction.verdicts import (
     summary_line,
 )
 from active_dendrites.runs.records import whole_file
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import ACCURACY, Published, Rule
 
 REACH = 3.0  # how many margins the picture of a difference shows to each side
 MINUS = "\N{MINUS SIGN}"

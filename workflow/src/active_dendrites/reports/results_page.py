@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from active_dendrites.config import RunConfig, flatten
-from active_dendrites.datasets import DATASETS
-from active_dendrites.declarations import Declarations
 from active_dendrites.evaluation.metrics import forgetting
 from active_dendrites.evaluation.tables import run_folder
-from active_dendrites.published import ACCURACY, CLUSTERS, Published, PublishedNumber
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, Run, compare, find_runs, notes_on
 from active_dendrites.runs.records import read_accuracy, read_record, whole_file
+from active_dendrites.settings.datasets import DATASETS
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
+from active_dendrites.settings.run import RunConfig, flatten
 
 IDENTITY = ("variant", "num_tasks", "seed", "dataset")  # of a run, beside its settings
 LINKED = ("record.json", "train.log", "accuracy.csv")

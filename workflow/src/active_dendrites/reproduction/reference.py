@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import ConfigError, RunConfig
-from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.evaluation.metrics import METRICS, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
 from active_dendrites.reproduction.verdicts import LeftOut, read_run, seeds_in
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_record, whole_file
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.run import ConfigError, RunConfig
 
 FILE = "runs.csv"  # in the folder of the reference
 SAME = 1e-9  # one test image of 100 tasks changes a metric by 1e-6; another order of a sum by less than 1e-15

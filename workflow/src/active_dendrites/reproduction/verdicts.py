@@ -15,12 +15,12 @@ import pandas as pd
 from scipy import stats
 
 from active_dendrites import NUMERICS
-from active_dendrites.config import ConfigError, RunConfig, one_of
-from active_dendrites.declarations import PAPER, Declarations
 from active_dendrites.evaluation.metrics import Summary, average_accuracy, summarise
 from active_dendrites.evaluation.tables import run_folder
-from active_dendrites.published import ACCURACY, CLUSTERS, Published, PublishedNumber
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
+from active_dendrites.settings.run import ConfigError, RunConfig, one_of
 
 REPRODUCED = "reproduced"
 DIFFERS = "differs"

@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 
 import active_dendrites
-from active_dendrites.config import RunConfig
+from active_dendrites.settings.run import RunConfig
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 ACCURACY_COLUMNS = {"after_task": int, "task": int, "accuracy": float}

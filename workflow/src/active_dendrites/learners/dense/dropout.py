@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.randomness import generator
+from active_dendrites.settings.run import RunConfig
 
 
 class Dropout:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from active_dendrites.config import RunConfig
 from active_dendrites.learners.learner import State, copied
 from active_dendrites.learners.matmul import Products
 from active_dendrites.models.layers import MaskedLinear, strongest
 from active_dendrites.models.networks import Network
-from active_dendrites.segment_rules import SEGMENT_RULES, STRONGEST, SegmentRule
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST, SegmentRule
 
 
 class Layer:

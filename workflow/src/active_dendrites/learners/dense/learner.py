@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.tasks import Batches, PermutedTasks
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
@@ -25,6 +24,7 @@ from active_dendrites.methods.xdg import Subnetworks
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.layers import losers
 from active_dendrites.models.networks import make_network
+from active_dendrites.settings.run import RunConfig
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
 

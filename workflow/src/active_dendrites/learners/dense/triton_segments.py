@@ -12,10 +12,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from active_dendrites.config import RunConfig
 from active_dendrites.learners.learner import State, copied
 from active_dendrites.learners.sparse.layers import momentum_steps
 from active_dendrites.models.layers import strongest
+from active_dendrites.settings.run import RunConfig
 
 NEVER = -(2**30)  # the step of a last gradient that there never was
 

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
-from active_dendrites.config import RunConfig
 from active_dendrites.data.tasks import Batches, PermutedTasks
 from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.learner import State, needs_moments
@@ -38,6 +37,7 @@ from active_dendrites.learners.sparse.layers import (
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.networks import make_network
 from active_dendrites.planning.cost_model import FEW_WINNERS
+from active_dendrites.settings.run import RunConfig
 
 # Units in a tile. Listed inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.

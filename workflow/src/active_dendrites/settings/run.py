@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from active_dendrites.datasets import MNIST, DatasetName
-from active_dendrites.segment_rules import SEGMENT_RULES, STRONGEST
+from active_dendrites.settings.datasets import MNIST, DatasetName
+from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from active_dendrites.config import (
+from active_dendrites.settings.datasets import DATASETS, MNIST
+from active_dendrites.settings.run import (
     ConfigError,
     PositiveInt,
     RunConfig,
@@ -29,7 +30,6 @@ from active_dendrites.config import (
     typed,
     validate,
 )
-from active_dendrites.datasets import DATASETS, MNIST
 
 ONE_PER_TASK = "one_per_task"
 PAPER = "paper"

@@ -6,9 +6,18 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from active_dendrites.config import ConfigError, PositiveFloat, PositiveInt, Section, display, one_of, read_yaml, typed
-from active_dendrites.datasets import MNIST
-from active_dendrites.declarations import Declarations, TaskCounts, value_name
+from active_dendrites.settings.datasets import MNIST
+from active_dendrites.settings.declarations import Declarations, TaskCounts, value_name
+from active_dendrites.settings.run import (
+    ConfigError,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    display,
+    one_of,
+    read_yaml,
+    typed,
+)
 
 ACCURACY = "accuracy"  # the quantities that are published
 CLUSTERS = "clusters"
