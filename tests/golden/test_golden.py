@@ -11,7 +11,7 @@ import torch
 from learning import GATED, INFERRED
 
 import active_dendrites
-from active_dendrites.engine import train
+from active_dendrites.training.loop import train
 
 STORED = Path(__file__).with_name("golden.json")
 VARIANTS = [

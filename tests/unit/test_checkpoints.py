@@ -17,13 +17,14 @@ from learning import CPU
 from test_resume import FORK, digest
 
 import active_dendrites
-from active_dendrites import checkpoints, engine, interruptions
-from active_dendrites.checkpoints import CheckpointError, digest_of
-from active_dendrites.course import Course
-from active_dendrites.interruptions import ATTEMPTS, InterruptedTraining, Keeper, NoProgressError
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import NoRoomError, read_accuracy, write_accuracy
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.training import checkpoints, interruptions
+from active_dendrites.training import loop as engine
+from active_dendrites.training.checkpoints import CheckpointError, digest_of
+from active_dendrites.training.interruptions import ATTEMPTS, InterruptedTraining, Keeper, NoProgressError
+from active_dendrites.training.state import Course
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

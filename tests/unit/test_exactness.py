@@ -11,11 +11,11 @@ from learning import CASES, CPU, WHOLE_CASES, assert_equal, expected, learn
 
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.engine import InTurn
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.layers import Segments
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.models.networks import task_gates
+from active_dendrites.training.loop import InTurn
 
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])
@@ -160,7 +160,7 @@ def test_what_enters_a_matrix_product_is_aligned(small_run, digits) -> None:
 
 DIGEST = """
 import conftest, hashlib, learning
-from active_dendrites.engine import InTurn
+from active_dendrites.training.loop import InTurn
 small_run = conftest.small_run.__wrapped__(conftest.declarations.__wrapped__())
 digits = conftest.digits.__wrapped__()
 for variant in ("prototype", "si_prototype", "three_layer_mlp"):

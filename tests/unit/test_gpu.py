@@ -5,12 +5,12 @@ import torch
 from learning import CASES, WHOLE_CASES, assert_equal, expected, learn
 from test_checkpoints import Stopping
 
-from active_dendrites import engine
-from active_dendrites.engine import make_reproducible
-from active_dendrites.interruptions import InterruptedTraining, Keeper
 from active_dendrites.learners.dense import learner as dense
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.matmul import Products
+from active_dendrites.training import loop as engine
+from active_dendrites.training.interruptions import InterruptedTraining, Keeper
+from active_dendrites.training.loop import make_reproducible
 
 ALL_CASES = CASES | WHOLE_CASES
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import braycurtis
 
-from active_dendrites import devices
-from active_dendrites.engine import DivergedError, duration, train
 from active_dendrites.evaluation.metrics import (
     average_accuracy,
     backward_transfer,
@@ -29,6 +27,8 @@ from active_dendrites.evaluation.metrics import (
     summarise,
 )
 from active_dendrites.runs import records
+from active_dendrites.training import devices
+from active_dendrites.training.loop import DivergedError, duration, train
 
 ROOT = Path(__file__).parents[2]
 NA = np.nan  # not measured

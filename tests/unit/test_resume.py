@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from learning import CASES, CPU, WHOLE_CASES
 
-from active_dendrites import checkpoints, engine, interruptions
-from active_dendrites.course import Course
 from active_dendrites.data.images import MNIST
-from active_dendrites.interruptions import ATTEMPTS, Keeper
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.training import checkpoints, interruptions
+from active_dendrites.training import loop as engine
+from active_dendrites.training.interruptions import ATTEMPTS, Keeper
+from active_dendrites.training.state import Course
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FORK = multiprocessing.get_context("fork")  # a child is there at once, with all that is imported

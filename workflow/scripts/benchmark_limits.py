@@ -15,17 +15,17 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from active_dendrites.checkpoints import FOLDER
-from active_dendrites.course import Course
 from active_dendrites.data import images as mnist
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.engine import train
-from active_dendrites.interruptions import Keeper
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.runs.records import machine, whole_file
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.training.checkpoints import FOLDER
+from active_dendrites.training.interruptions import Keeper
+from active_dendrites.training.loop import train
+from active_dendrites.training.state import Course
 
 CPU = torch.device("cpu")
 TASKS = 4  # learned while checkpoints are measured; there is none after the last

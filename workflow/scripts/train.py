@@ -12,17 +12,17 @@ from pathlib import Path
 
 import torch
 
-from active_dendrites.checkpoints import FOLDER as CHECKPOINTS
 from active_dendrites.data import images as mnist
 from active_dendrites.data.tasks import measured
-from active_dendrites.devices import training_device
-from active_dendrites.engine import DivergedError, train
 from active_dendrites.evaluation.metrics import continual_metrics
-from active_dendrites.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import source_state, write_accuracy, write_activity, write_record
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.training.checkpoints import FOLDER as CHECKPOINTS
+from active_dendrites.training.devices import training_device
+from active_dendrites.training.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
+from active_dendrites.training.loop import DivergedError, train
 
 
 def parse_arguments() -> argparse.Namespace:

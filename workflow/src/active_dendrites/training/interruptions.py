@@ -20,11 +20,11 @@ from typing import Any
 import torch
 
 import active_dendrites
-from active_dendrites.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
-from active_dendrites.course import Course
 from active_dendrites.learners.learner import State
 from active_dendrites.runs.records import whole_file
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.training.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
+from active_dendrites.training.state import Course
 
 EXIT_CODE = 75  # of a training that was saved and wants to go on: in sysexits.h "try again"
 SAVE_MINUTES = 5.0  # between checkpoints within a task

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from active_dendrites.course import Course
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.interruptions import Keeper
 from active_dendrites.learners.dense.learner import DenseLearner, Tested
 from active_dendrites.learners.learner import Learner, State
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import STRONGEST
+from active_dendrites.training.interruptions import Keeper
+from active_dendrites.training.state import Course
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The continual-learning loop, its state, interruptions, checkpoints and devices."""
