@@ -109,10 +109,10 @@ def test_the_same_data_give_the_same_bytes(table: pd.DataFrame, tmp_path: Path) 
 def test_another_process_gives_the_same_bytes(table: pd.DataFrame, tmp_path: Path) -> None:
     table.to_csv(tmp_path / "table.csv", index=False)
     code = (
-        "from active_dendrites import plotting as p, plotting_curves as c;"
+        "from active_dendrites.figures import style as p, curves as c;"
         " p.save_figure(c.draw_accuracy(p.read_table('table.csv'), 'A title', (60, 100)), 'b.svg', 'b.png')"
     )
-    library = str(Path(plotting.__file__).parents[1])
+    library = str(Path(plotting.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": library, "PYTHONHASHSEED": "17"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     here = saved(draw(plotting.read_table(tmp_path / "table.csv")), tmp_path, "a")
