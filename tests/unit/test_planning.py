@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from active_dendrites import NUMERICS
-from active_dendrites.data.tasks import Batches
+from active_dendrites.data.batches import Batches
 from active_dendrites.planning.cost_model import company, count_steps, run_bytes, run_seconds, step_milliseconds
 from active_dendrites.planning.plan import (
     MISSING,

@@ -5,9 +5,10 @@ import hashlib
 import pytest
 import torch
 
+from active_dendrites.data.batches import Batches
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
-from active_dendrites.data.tasks import Batches, PermutedTasks, measured, task_permutations
+from active_dendrites.data.tasks import PermutedTasks, measured, task_permutations
 from active_dendrites.models.networks import Network
 
 CPU = torch.device("cpu")

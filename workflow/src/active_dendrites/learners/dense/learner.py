@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from active_dendrites.data.tasks import Batches, PermutedTasks
+from active_dendrites.data.batches import Batches
+from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Adam, Layer, make_segments, whole_layer

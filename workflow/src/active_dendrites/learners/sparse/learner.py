@@ -20,7 +20,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
-from active_dendrites.data.tasks import Batches, PermutedTasks
+from active_dendrites.data.batches import Batches
+from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.learner import State, needs_moments
 from active_dendrites.learners.sparse.kernels import forward as kernels
