@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from active_dendrites.settings.run import RunConfig
-
 # Tensors on the CPU, numbers and texts, in lists and dictionaries: what can be loaded without running any code.
 State = dict[str, Any]
 
@@ -85,11 +83,6 @@ class Learner(ABC):
     @abstractmethod
     def go_to(self, states: Sequence[State]) -> None:
         """Leave out the steps of the epoch that were taken before it was saved."""
-
-
-def needs_moments(run: RunConfig, task: int | None) -> bool:
-    """Whether a state must hold Adam's moments: between tasks (`task` is None) they may be about to be reset."""
-    return task is not None or not run.reset_optimizer
 
 
 def as_tensors(arrays: Mapping[str, np.ndarray]) -> State:

@@ -18,7 +18,8 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Adam, Layer, make_segments, whole_layer
-from active_dendrites.learners.learner import Learner, State, copied, needs_moments
+from active_dendrites.learners.lazy_adam import needs_moments
+from active_dendrites.learners.learner import Learner, State, copied
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
