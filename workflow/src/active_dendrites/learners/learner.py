@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -95,3 +95,13 @@ def copied(tensor: Tensor) -> Tensor:
     if tensor.is_cpu and tensor.untyped_storage().nbytes() == tensor.nbytes:
         return tensor.detach()
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+class Tested(NamedTuple):
+    """What tests found on N tasks: accuracies (R, N), and what the last hidden layer did, (R, N, U).
+
+    activity: the fraction of a task's test images for which a unit's output is not zero.
+    """
+
+    accuracy: np.ndarray
+    activity: np.ndarray

@@ -15,8 +15,8 @@ import torch
 
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.dense.learner import DenseLearner, Tested
-from active_dendrites.learners.learner import Learner, State
+from active_dendrites.learners.dense.learner import DenseLearner
+from active_dendrites.learners.learner import Learner, State, Tested
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from active_dendrites.data.randomness import generator
-from active_dendrites.learners.dense.learner import Tested
-from active_dendrites.learners.learner import Learner, State
+from active_dendrites.learners.learner import Learner, State, Tested
 from active_dendrites.settings.run import RunConfig
 
 

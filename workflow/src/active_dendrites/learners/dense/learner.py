@@ -9,7 +9,6 @@ Letters: R seeds, B batch, P pixels, I inputs, U units, S segments per unit, C s
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Adam, Layer, make_segments, whole_layer
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import Learner, State, copied
+from active_dendrites.learners.learner import Learner, State, Tested, copied
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
@@ -29,16 +28,6 @@ from active_dendrites.models.networks import make_network
 from active_dendrites.settings.run import RunConfig
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
-
-
-class Tested(NamedTuple):
-    """What tests found on N tasks: accuracies (R, N), and what the last hidden layer did, (R, N, U).
-
-    activity: the fraction of a task's test images for which a unit's output is not zero.
-    """
-
-    accuracy: np.ndarray
-    activity: np.ndarray
 
 
 class DenseLearner(Learner):

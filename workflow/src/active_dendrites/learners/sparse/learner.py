@@ -22,9 +22,8 @@ import torch
 
 from active_dendrites.data.batches import Batches
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.dense.learner import Tested
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import State
+from active_dendrites.learners.learner import State, Tested
 from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.layers import (
     Images,
