@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from active_dendrites.learners.lazy_adam import momentum_steps
 from active_dendrites.learners.learner import State, copied
-from active_dendrites.learners.sparse.layers import momentum_steps
 from active_dendrites.models.layers import strongest
 from active_dendrites.settings.run import RunConfig
 

@@ -3,7 +3,6 @@
 Letters: B samples, I inputs, U units, T tiles, L lanes, S segments per unit, C size of the context, N contexts.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from active_dendrites.data.tasks import PermutedTasks
+from active_dendrites.learners.lazy_adam import momentum_steps, steps_to
 from active_dendrites.learners.learner import State, as_tensors
 from active_dendrites.learners.matmul import multiply
 from active_dendrites.learners.sparse.kernels import forward as kernels
@@ -239,20 +239,6 @@ class Weights:
         inputs = slice(0, -1) if self.below is None else self.below.unit.argsort()
         self.layer.weight.copy_(torch.from_numpy(rows[:, inputs]))
         self.layer.bias.copy_(torch.from_numpy(rows[:, -1]))
-
-
-def momentum_steps(epsilon: float, beta1: float) -> int:
-    """Steps after its last gradient in which a weight still moves under Adam: what is left then is lost in rounding.
-
-    Args:
-        epsilon: the relative spacing of numbers, 2e-16 in float64.
-    """
-    return steps_to(epsilon / 100, beta1)
-
-
-def steps_to(fraction: float, beta: float) -> int:
-    """How many factors of beta make so small a fraction."""
-    return math.ceil(math.log(fraction) / math.log(beta)) if beta > 0 else 1
 
 
 class Segments:
