@@ -16,7 +16,8 @@ from active_dendrites.data.batches import Batches
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
-from active_dendrites.learners.dense.layers import Adam, Layer, make_segments, whole_layer
+from active_dendrites.learners.dense.layers import Adam, Layer, whole_layer
+from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import Learner, State, Tested, copied
 from active_dendrites.learners.matmul import Products

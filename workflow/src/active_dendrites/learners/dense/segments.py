@@ -1,0 +1,100 @@
+"""The segments of one layer of R networks, as whole tensors.
+
+Letters: R networks, U units, S segments per unit, C size of the context.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from active_dendrites.learners.dense.layers import stacked
+from active_dendrites.learners.learner import State, copied
+from active_dendrites.models.layers import strongest
+from active_dendrites.models.networks import Network
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST, SegmentRule
+
+
+class WholeSegments:
+    """The segments of one layer of R networks as parameters like any others.
+
+    Args:
+        weights: (R, U, S, C).
+
+    Attributes:
+        context: (R, C), the current one of each network.
+    """
+
+    def __init__(self, weights: Tensor) -> None:
+        self.weights, self.parameters = weights, [weights]
+        self.context = weights.new_zeros(len(weights), weights.shape[-1])
+        self.places = torch.arange(weights.shape[2], device=weights.device)
+        self.changeable_bytes = 0  # weights are among the learner's parameters, and all move at each step
+
+    def begin(self, contexts: Tensor | None) -> None:
+        """Take over the contexts of a new task, (R, C); None where each batch has its own."""
+        if contexts is not None:
+            self.context.copy_(contexts)
+
+    def gates(self) -> Tensor:
+        """(R, 1, U), one for the whole batch."""
+        responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None])  # (R, U * S, 1)
+        self.winner, strength = strongest(responses.view(self.weights.shape[:3]))  # (R, U, 1)
+        return strength.sigmoid().mT
+
+    def learn(self, gradient: Tensor) -> list[Tensor]:
+        """The gradient of `parameters`, given that of each unit's strongest response, (R, U): it is the winner's."""
+        of_segments = gradient[..., None] * (self.places == self.winner)  # (R, U, S)
+        return [of_segments[..., None] * self.context[:, None, None]]
+
+    def state(self, seed: int, moments: bool) -> State:
+        """See `Learner.state`."""
+        return {"context": copied(self.context[seed])}
+
+    def changes(self, moments: bool, everything: bool) -> list[State]:
+        """See `Learner.changes`."""
+        return [{}] * len(self.weights)
+
+    def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
+        """Take over the state of each seed."""
+        self.context.copy_(torch.stack([state["context"] for state in states]))
+
+
+class RuledSegments(WholeSegments):
+    """The same under any rule, with autograd's gradient of it.
+
+    Args:
+        rule: (R, U, S) -> (R, U).
+    """
+
+    def __init__(self, weights: Tensor, rule: SegmentRule) -> None:
+        super().__init__(weights)
+        self.rule = rule
+
+    def gates(self) -> Tensor:
+        responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None]).view(self.weights.shape[:3])
+        with torch.enable_grad():
+            self.responses = responses.detach().requires_grad_()
+            self.response = self.rule(self.responses)  # (R, U)
+        return self.response.detach().sigmoid()[:, None]
+
+    def learn(self, gradient: Tensor) -> list[Tensor]:
+        (of_segments,) = torch.autograd.grad(self.response, self.responses, gradient)  # (R, U, S)
+        return [of_segments[..., None] * self.context[:, None, None]]
+
+
+def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list:
+    """For each hidden layer its segments, none without dendrites. `lazy`: move only those that can move, on a GPU."""
+    if not networks[0].has_dendrites:
+        return []
+    weights = [stacked([n.hidden[i].segments for n in networks]) for i in range(len(networks[0].hidden))]
+    if run.network.segment_rule != STRONGEST:
+        return [RuledSegments(layer, SEGMENT_RULES[run.network.segment_rule]) for layer in weights]
+    if not lazy:
+        return [WholeSegments(layer) for layer in weights]
+    from active_dendrites.learners.dense.triton_segments import (
+        LazySegments,  # needs Triton, which comes with PyTorch for CUDA alone
+    )
+
+    return [LazySegments(run, layer) for layer in weights]
