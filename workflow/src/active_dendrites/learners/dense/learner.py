@@ -14,9 +14,10 @@ from torch import Tensor
 
 from active_dendrites.data.batches import Batches
 from active_dendrites.data.tasks import PermutedTasks
+from active_dendrites.learners.dense.adam import Adam
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
-from active_dendrites.learners.dense.layers import Adam, Layer, whole_layer
+from active_dendrites.learners.dense.layers import Layer, whole_layer
 from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import Learner, State, Tested, copied
