@@ -14,8 +14,8 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.layers import Segments
 from active_dendrites.learners.sparse.learner import SparseLearner
+from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.models.networks import task_gates
-from active_dendrites.training.loop import InTurn
 
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])
@@ -160,7 +160,7 @@ def test_what_enters_a_matrix_product_is_aligned(small_run, digits) -> None:
 
 DIGEST = """
 import conftest, hashlib, learning
-from active_dendrites.training.loop import InTurn
+from active_dendrites.learners.sparse.side_by_side import InTurn
 small_run = conftest.small_run.__wrapped__(conftest.declarations.__wrapped__())
 digits = conftest.digits.__wrapped__()
 for variant in ("prototype", "si_prototype", "three_layer_mlp"):

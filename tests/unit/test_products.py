@@ -12,8 +12,9 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners import matmul as products
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.matmul import Products, as_tf32, multiply
+from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.models.networks import as_dtype
-from active_dendrites.training.loop import InTurn, make_learner
+from active_dendrites.training.loop import make_learner
 
 # In units of the last bit that stays, above 1: value, then the nearest, which is even at a tie.
 BY_HAND = [(0.0, 0.0), (1.0, 1.0), (0.5, 0.0), (1.5, 2.0), (0.25, 0.0), (0.75, 1.0), (0.5 + 1 / 64, 1.0), (3.5, 4.0)]

@@ -6,12 +6,13 @@ from learning import CPU, assert_equal, expected, learn
 
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
+from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.models.layers import DendriticLinear, strongest
 from active_dendrites.planning.cost_model import step_milliseconds
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import ConfigError, RunConfig, Setting, check_consistency
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, segment_rule
-from active_dendrites.training.loop import InTurn, make_learner
+from active_dendrites.training.loop import make_learner
 
 
 def largest(responses: torch.Tensor) -> torch.Tensor:

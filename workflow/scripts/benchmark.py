@@ -22,11 +22,12 @@ from active_dendrites.data import images as mnist
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
+from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.runs.records import machine, whole_file
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.devices import training_device
-from active_dendrites.training.loop import InTurn, make_learner
+from active_dendrites.training.loop import make_learner
 
 EPOCHS = 3  # of ours, each timed, for each step of the textbook formulation
 STEPS = {"cpu": 10, "cuda": 200}  # in each: a GPU is asked how it went once an epoch
