@@ -12,8 +12,8 @@ from learning import CASES, CPU, WHOLE_CASES, assert_equal, expected, learn
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
-from active_dendrites.learners.sparse.layers import Segments
 from active_dendrites.learners.sparse.learner import SparseLearner
+from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.models.networks import task_gates
 

@@ -6,7 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from active_dendrites.learners.sparse.kernels import forward as kernels
-from active_dendrites.learners.sparse.layers import Segments, Threads
+from active_dendrites.learners.sparse.layers import Threads
+from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.models.layers import DendriticLinear
 
 UNITS, SIZE, LEARNING_RATE, EPSILON = 4, 6, 0.02, 1e-8

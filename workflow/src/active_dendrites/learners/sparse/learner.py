@@ -25,16 +25,8 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import State, Tested
 from active_dendrites.learners.sparse.kernels import forward as kernels
-from active_dendrites.learners.sparse.layers import (
-    Images,
-    Listed,
-    PixelLists,
-    Prototypes,
-    Segments,
-    Threads,
-    Weights,
-    Whole,
-)
+from active_dendrites.learners.sparse.layers import Images, Listed, PixelLists, Prototypes, Threads, Weights, Whole
+from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.networks import make_network
 from active_dendrites.planning.cost_model import FEW_WINNERS
