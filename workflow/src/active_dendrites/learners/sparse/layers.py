@@ -10,14 +10,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.learner import State, as_tensors
 from active_dendrites.learners.matmul import multiply
 from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.models.layers import MaskedLinear
 from active_dendrites.models.networks import as_dtype
-
-Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # start (N + 1,), pixel, byte: the non-black pixels of each image
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -238,46 +235,3 @@ class Weights:
         inputs = slice(0, -1) if self.below is None else self.below.unit.argsort()
         self.layer.weight.copy_(torch.from_numpy(rows[:, inputs]))
         self.layer.bias.copy_(torch.from_numpy(rows[:, -1]))
-
-
-class PixelLists:
-    """The images as lists of their non-black pixels; a normalised pixel is scale * byte + black."""
-
-    def __init__(self, tasks: PermutedTasks, dtype: np.dtype) -> None:
-        self.tasks = tasks
-        self.scale = dtype.type(1 / (255 * tasks.data.pixel_std))
-        self.black = dtype.type(-tasks.data.pixel_mean / tasks.data.pixel_std)
-        self.train, self.test = self._lists(tasks.train_bytes), self._lists(tasks.test_bytes)
-        self.most = max(int(np.diff(start).max()) for start, _, _ in (self.train, self.test))
-
-    @staticmethod
-    def _lists(images: torch.Tensor) -> Images:
-        start, count = np.zeros(len(images) + 1, np.int64), int(torch.count_nonzero(images))
-        pixel, byte = np.empty(count, np.int16), np.empty(count, np.uint8)
-        kernels.list_pixels(images.numpy(), start, pixel, byte)
-        return start, pixel, byte
-
-    def places(self, task: int) -> np.ndarray:
-        """Where the task puts each pixel: the inverse of its permutation."""
-        return self.tasks.permutations[task].argsort().numpy().astype(np.int32)
-
-
-class Prototypes:
-    """The nearest prototype of each image: |x - c|^2 is smallest where x.c - |c|^2 / 2 is largest."""
-
-    def __init__(self, prototypes: torch.Tensor, images: PixelLists) -> None:
-        rows = prototypes.numpy()
-        lanes = -(-len(rows) // 16) * 16
-        self.weight = np.zeros((1, rows.shape[1], lanes), rows.dtype)
-        self.weight[0, :, : len(rows)] = rows.T
-        self.base = np.full((1, lanes), -np.inf, rows.dtype)
-        self.base[0, : len(rows)] = images.black * rows.sum(1) - (rows**2).sum(1) / 2
-        self.scale = images.scale
-
-    def infer(
-        self, threads: Threads, source: Images, rows: np.ndarray, place: np.ndarray, pixels: Listed
-    ) -> np.ndarray:
-        kernels.gather_pixels(rows, *source, place, self.scale, pixels.start, pixels.index, pixels.value)
-        closeness = np.empty((1, len(rows), self.weight.shape[2]), self.weight.dtype)
-        threads.run(kernels.respond, 1, self.weight, self.base, *(pixels.start, pixels.index, pixels.value), closeness)
-        return closeness[0].argmax(1)

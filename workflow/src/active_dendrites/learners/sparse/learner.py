@@ -25,7 +25,8 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import State, Tested
 from active_dendrites.learners.sparse.kernels import forward as kernels
-from active_dendrites.learners.sparse.layers import Images, Listed, PixelLists, Prototypes, Threads, Weights, Whole
+from active_dendrites.learners.sparse.layers import Listed, Threads, Weights, Whole
+from active_dendrites.learners.sparse.pixels import Images, PixelLists, Prototypes
 from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.networks import make_network
