@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from active_dendrites.learners.sparse.kernels import forward as kernels
+from active_dendrites.learners.sparse.kernels.update import adam_constants, exchange_columns, find_moves
 
 
 @settings(max_examples=200, deadline=None)
@@ -42,7 +43,7 @@ def test_first_of_equally_strong_segments_wins() -> None:
     winner, slot = np.array([2, 2]), np.zeros((2, 3), np.int32)
     active, num_active = np.full((2, 3), 2, np.int32), np.ones(2, np.int32)
     moments = np.zeros((1, 1)), np.zeros((1, 1))
-    a = kernels.adam_constants(0.1, [0.9, 0.999], 1e-8, 1, np.float64)
+    a = adam_constants(0.1, [0.9, 0.999], 1e-8, 1, np.float64)
     history = active, num_active, np.ones((2, 3), np.int64), 1, 400
     kernels.advance_segments(0, 2, segments, np.ones(1), responses, winner, np.zeros(2), slot, *moments, *history, a)
     assert winner.tolist() == [1, 0]
@@ -67,9 +68,9 @@ def test_transpose_lists_the_same_entries_by_unit() -> None:
 def test_winners_come_first_and_live_units_stay(units: int, data) -> None:
     live = data.draw(st.integers(0, units))
     winners = data.draw(st.lists(st.integers(0, units - 1), max_size=units))
-    now, pairs = kernels.find_moves(np.array(winners, np.int32), live, units)
+    now, pairs = find_moves(np.array(winners, np.int32), live, units)
     weight = np.arange(units, dtype=np.float64)[None, None]  # each place holds the name of its unit
-    kernels.exchange_columns(0, 1, weight, pairs)
+    exchange_columns(0, 1, weight, pairs)
     assert set(weight[0, 0, :now]) == {*range(live), *winners}
     assert sorted(weight[0, 0]) == list(range(units))
     assert len({*pairs.flat}) == pairs.size and pairs.min(initial=live) >= live

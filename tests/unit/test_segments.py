@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from active_dendrites.learners.sparse.kernels import forward as kernels
+from active_dendrites.learners.sparse.kernels.update import adam_constants
 from active_dendrites.learners.sparse.layers import Threads
 from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.models.layers import DendriticLinear
@@ -67,7 +67,7 @@ def test_lazy_segments_equal_adam_on_all(per_unit: int, phases: list[Phase], bet
         segments.answer(contexts[which])
         for gate_gradient in draw_gradients(seed, steps):
             step += 1
-            a = kernels.adam_constants(LEARNING_RATE, betas, EPSILON, step, np.float64)
+            a = adam_constants(LEARNING_RATE, betas, EPSILON, step, np.float64)
             segments.advance(Threads(1), gate_gradient, step, a)
         np.testing.assert_allclose(segments.weights, wanted[seed], rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(segments.responses, segments.weights @ contexts[which], rtol=1e-9, atol=1e-11)
@@ -78,7 +78,7 @@ def test_moments_that_are_lost_in_rounding_give_back_their_memory() -> None:
     context = np.ones(SIZE)
     segments.forget(0)
     segments.answer(context)
-    a = kernels.adam_constants(LEARNING_RATE, [0.5, 0.05], EPSILON, 1, np.float64)
+    a = adam_constants(LEARNING_RATE, [0.5, 0.05], EPSILON, 1, np.float64)
     segments.advance(Threads(1), np.ones(UNITS), 1, a)
     assert (segments.slot >= 0).sum() == segments.num_slots == UNITS
     segments.forget(1 + segments.memory_steps)

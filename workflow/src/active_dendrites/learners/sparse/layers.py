@@ -13,6 +13,14 @@ import torch
 from active_dendrites.learners.learner import State, as_tensors
 from active_dendrites.learners.matmul import multiply
 from active_dendrites.learners.sparse.kernels import forward as kernels
+from active_dendrites.learners.sparse.kernels.update import (
+    backpropagate,
+    exchange_columns,
+    exchange_rows,
+    find_moves,
+    pass_active,
+    rename,
+)
 from active_dendrites.models.layers import MaskedLinear
 from active_dendrites.models.networks import as_dtype
 
@@ -75,10 +83,10 @@ class Listed:
     ) -> None:
         dx[: layer.below.live_tiles].fill(0)
         lists = self.start, self.index
-        threads.run(kernels.backpropagate, dy.shape[1], layer.live_tiles, layer.theta, dy, *lists, gate, dx)
+        threads.run(backpropagate, dy.shape[1], layer.live_tiles, layer.theta, dy, *lists, gate, dx)
 
     def gradient(self, dy: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What `kernels.update` makes the weights' gradient from: the lists by input."""
+        """What `update` makes the weights' gradient from: the lists by input."""
         columns = self.column_start, self.sample, self.column_value
         kernels.transpose(self.start, self.index, self.value, *columns)
         return *columns, self.no_gradient
@@ -114,10 +122,10 @@ class Whole:
         upstream = torch.zeros_like(self.x)
         for tile in range(layer.tiles):
             upstream += multiply(torch.from_numpy(dy[tile]), torch.from_numpy(layer.theta[tile, :-1]).T)
-        threads.run(kernels.pass_active, len(upstream), upstream.numpy(), self.x.numpy(), gate, dx)
+        threads.run(pass_active, len(upstream), upstream.numpy(), self.x.numpy(), gate, dx)
 
     def gradient(self, dy: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What `kernels.update` makes the weights' gradient from: the gradient itself, (T, I, L)."""
+        """What `update` makes the weights' gradient from: the gradient itself, (T, I, L)."""
         tiles = [multiply(self.x.T, tile) for tile in torch.from_numpy(dy)]
         return *self.no_lists, torch.stack(tiles).numpy()
 
@@ -127,7 +135,7 @@ class Weights:
 
     Units stand in an order of their own: the `live` first ones are those that have won since Adam was reset. The
     others have had no gradient, so they have no moments, and none of their weights can move, those to the layer
-    above included: `kernels.update` leaves them out. Rows of weights stand in the order of the layer below.
+    above included: `update` leaves them out. Rows of weights stand in the order of the layer below.
     """
 
     def __init__(
@@ -191,16 +199,16 @@ class Weights:
 
     def wake(self, threads: Threads, above: "Weights", winners: Listed, y: np.ndarray) -> bool:
         """Put the winners of a batch, whose responses are y, among the live units; says whether any was not."""
-        live, pairs = kernels.find_moves(winners.index[: winners.start[-1]], self.live, self.units)
+        live, pairs = find_moves(winners.index[: winners.start[-1]], self.live, self.units)
         woken, self.live = live > self.live, live
         if len(pairs):
             for weight in (self.theta, self.mask, *self.si, self.base[:, None], y):  # moments of both are zero
-                threads.run(kernels.exchange_columns, weight.shape[1], weight, pairs)
+                threads.run(exchange_columns, weight.shape[1], weight, pairs)
             for weight in (above.theta, above.mask, *above.si):
-                threads.run(kernels.exchange_rows, above.tiles, weight, pairs)
+                threads.run(exchange_rows, above.tiles, weight, pairs)
             place = np.arange(self.units)
             place[pairs], self.unit[pairs] = pairs[:, ::-1], self.unit[pairs[:, ::-1]]
-            kernels.rename(winners.index[: winners.start[-1]], place)
+            rename(winners.index[: winners.start[-1]], place)
         return woken
 
     def response(self, batch: int) -> np.ndarray:

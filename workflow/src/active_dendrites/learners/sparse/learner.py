@@ -25,6 +25,7 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import State, Tested
 from active_dendrites.learners.sparse.kernels import forward as kernels
+from active_dendrites.learners.sparse.kernels.update import adam_constants, unit_gradients, update
 from active_dendrites.learners.sparse.layers import Listed, Threads, Weights, Whole
 from active_dendrites.learners.sparse.pixels import Images, PixelLists, Prototypes
 from active_dendrites.learners.sparse.segments import Segments
@@ -133,17 +134,17 @@ class SparseLearner:
         self._wake(buffers)
         loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
         step = self.step if run.adam_bias_correction == "each_step" else 1
-        a = kernels.adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, step, self.dtype)
+        a = adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, step, self.dtype)
         s = self._consolidation_constants()
         for index in reversed(range(len(self.layers))):
             layer, inputs, dy = self.layers[index], buffers.inputs[index], buffers.dy[index]
             if index:
                 inputs.backpropagate(self.threads, layer, dy, self.gates[index - 1][0], buffers.dy[index - 1])
             unit_sums = dy, buffers.y[index], layer.bias_gradient, layer.gate_gradient
-            self.threads.run(kernels.unit_gradients, layer.live_tiles, *unit_sums)
+            self.threads.run(unit_gradients, layer.live_tiles, *unit_sums)
             weights = layer.live_rows, layer.theta, layer.m, layer.v, layer.mask
             gradient = dy, layer.black, layer.bias_gradient, *inputs.gradient(dy)
-            self.threads.run(kernels.update, layer.live_tiles, *weights, *gradient, a, s, layer.si, layer.base)
+            self.threads.run(update, layer.live_tiles, *weights, *gradient, a, s, layer.si, layer.base)
         self._advance_segments(a)
         return loss
 
