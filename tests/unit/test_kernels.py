@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from active_dendrites.learners.sparse.kernels import forward as kernels
+from active_dendrites.learners.sparse.kernels.segments import advance_segments
 from active_dendrites.learners.sparse.kernels.update import adam_constants, exchange_columns, find_moves
 
 
@@ -45,7 +46,7 @@ def test_first_of_equally_strong_segments_wins() -> None:
     moments = np.zeros((1, 1)), np.zeros((1, 1))
     a = adam_constants(0.1, [0.9, 0.999], 1e-8, 1, np.float64)
     history = active, num_active, np.ones((2, 3), np.int64), 1, 400
-    kernels.advance_segments(0, 2, segments, np.ones(1), responses, winner, np.zeros(2), slot, *moments, *history, a)
+    advance_segments(0, 2, segments, np.ones(1), responses, winner, np.zeros(2), slot, *moments, *history, a)
     assert winner.tolist() == [1, 0]
 
 

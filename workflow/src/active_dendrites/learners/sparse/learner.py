@@ -8,7 +8,7 @@ What makes it fast, and why it changes nothing:
 * About half of the units never win within a task. Without a gradient since Adam was reset a unit has no moments, so
   neither its weights nor those from it to the layer above can move: they are left out (`sparse_parts.Weights`).
 * A batch shares one context, so a segment answers once per step, not once per sample; a segment that has not won
-  since Adam was reset has no moments and cannot move, so its answer stays (`kernels.advance_segments`).
+  since Adam was reset has no moments and cannot move, so its answer stays (`advance_segments`).
 * While the context stays the same, the moments of a segment are multiples of it: two numbers (`move_shared`).
 * Gradient, Adam, mask and consolidation of a weight are one pass over memory; no gradient is ever stored (`update`).
 

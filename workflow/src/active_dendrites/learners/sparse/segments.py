@@ -10,7 +10,7 @@ import torch
 
 from active_dendrites.learners.lazy_adam import momentum_steps, steps_to
 from active_dendrites.learners.learner import State, as_tensors
-from active_dendrites.learners.sparse.kernels import forward as kernels
+from active_dendrites.learners.sparse.kernels.segments import advance_segments
 from active_dendrites.learners.sparse.layers import Threads
 from active_dendrites.models.layers import DendriticLinear
 
@@ -66,7 +66,7 @@ class Segments:
         self._activate(self.every[gate_gradient != 0], step)
         answers = self.weights, self.context, self.responses, self.winner, gate_gradient
         moments = self.slot, self.m, self.v, self.active, self.num_active, self.last_gain
-        threads.run(kernels.advance_segments, len(self.every), *answers, *moments, step, self.momentum_steps, a)
+        threads.run(advance_segments, len(self.every), *answers, *moments, step, self.momentum_steps, a)
 
     def _activate(self, units: np.ndarray, step: int) -> None:
         """Let the winners of these units move: moments for those without, aged moments for those that rested."""
