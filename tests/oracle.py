@@ -14,8 +14,8 @@ from torch import Tensor
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import task_permutations
-from active_dendrites.methods.xdg import subnetwork_units
-from active_dendrites.models.networks import Network, task_gates
+from active_dendrites.methods.xdg import subnetwork_units, task_gates
+from active_dendrites.models.networks import Network
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import SEGMENT_RULES
 

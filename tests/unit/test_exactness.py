@@ -15,7 +15,7 @@ from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.learners.sparse.side_by_side import InTurn
-from active_dendrites.models.networks import task_gates
+from active_dendrites.methods.xdg import task_gates
 
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])

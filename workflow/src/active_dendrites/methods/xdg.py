@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.models.networks import task_gates
-from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.run import NetworkConfig, RunConfig
 
 Places = list[tuple[Tensor, ...]]  # an index for each parameter: weight, bias, weight, bias, ...
 
@@ -65,3 +65,16 @@ def subnetwork_units(units: int, density: float) -> int:
     """K: as many units as a task ever has, six standard deviations above the mean, in sixteens."""
     most = density * units + 6 * math.sqrt(density * (1 - density) * units)
     return min(units, 16 * math.ceil(most / 16))
+
+
+def task_gates(config: NetworkConfig, num_tasks: int, seed: int) -> list[Tensor]:
+    """XdG: which units each task has, for each hidden layer (T, U) bool. Source: Masse et al. 2018; method 9.2.
+
+    Each unit is on with probability `task_gate_density`, drawn once, task by task, so that a task's units do not
+    depend on how many tasks follow.
+    """
+    draws, sizes = generator(seed, "task gates"), config.hidden_units
+    tasks = [
+        [torch.rand(units, generator=draws) < config.task_gate_density for units in sizes] for _ in range(num_tasks)
+    ]
+    return [torch.stack(layer) for layer in zip(*tasks, strict=True)]

@@ -91,19 +91,6 @@ def make_network(run: RunConfig, tasks: PermutedTasks, context_size: int) -> Net
     return network.to(tasks.train_bytes.device)
 
 
-def task_gates(config: NetworkConfig, num_tasks: int, seed: int) -> list[Tensor]:
-    """XdG: which units each task has, for each hidden layer (T, U) bool. Source: Masse et al. 2018; method 9.2.
-
-    Each unit is on with probability `task_gate_density`, drawn once, task by task, so that a task's units do not
-    depend on how many tasks follow.
-    """
-    draws, sizes = generator(seed, "task gates"), config.hidden_units
-    tasks = [
-        [torch.rand(units, generator=draws) < config.task_gate_density for units in sizes] for _ in range(num_tasks)
-    ]
-    return [torch.stack(layer) for layer in zip(*tasks, strict=True)]
-
-
 def as_dtype(precision: str) -> torch.dtype:
     """Of weights, sums and optimiser state: tf32 and bfloat16 are for what enters matrix products alone."""
     return torch.float64 if precision == "float64" else torch.float32
