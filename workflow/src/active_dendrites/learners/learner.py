@@ -1,15 +1,13 @@
 """What the loop of `engine` asks of a learner: to learn step by step, to be tested, to be saved between steps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
-# Tensors on the CPU, numbers and texts, in lists and dictionaries: what can be loaded without running any code.
-State = dict[str, Any]
+from active_dendrites.models.saving import State
 
 
 class Learner(ABC):
@@ -83,18 +81,6 @@ class Learner(ABC):
     @abstractmethod
     def go_to(self, states: Sequence[State]) -> None:
         """Leave out the steps of the epoch that were taken before it was saved."""
-
-
-def as_tensors(arrays: Mapping[str, np.ndarray]) -> State:
-    """Arrays as tensors that share their memory."""
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-
-def copied(tensor: Tensor) -> Tensor:
-    """A tensor on the CPU, in memory that holds nothing else: a view is saved with all that it is a view of."""
-    if tensor.is_cpu and tensor.untyped_storage().nbytes() == tensor.nbytes:
-        return tensor.detach()
-    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 class Tested(NamedTuple):

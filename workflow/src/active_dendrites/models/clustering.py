@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import fdtri
 from torch import Tensor
 
-from active_dendrites.learners.learner import State
+from active_dendrites.models.saving import State
 
 Rows = Tensor | NDArray
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.learner import State, copied
 from active_dendrites.models.clustering import OnlineClusters
+from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from active_dendrites.learners.learner import State
+from active_dendrites.models.saving import State
 from active_dendrites.runs.records import NoRoomError, streamed_file, whole_file
 
 FOLDER = "checkpoint"  # in a run's folder

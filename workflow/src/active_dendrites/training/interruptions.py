@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 import active_dendrites
-from active_dendrites.learners.learner import State
+from active_dendrites.models.saving import State
 from active_dendrites.runs.records import whole_file
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError

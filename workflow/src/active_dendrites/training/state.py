@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from active_dendrites.data.randomness import generator
-from active_dendrites.learners.learner import Learner, State, Tested
+from active_dendrites.learners.learner import Learner, Tested
+from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 
 

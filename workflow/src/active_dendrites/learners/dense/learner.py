@@ -20,13 +20,14 @@ from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Layer, whole_layer
 from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import Learner, State, Tested, copied
+from active_dendrites.learners.learner import Learner, Tested
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.layers import losers
 from active_dendrites.models.networks import make_network
+from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from active_dendrites.learners.dense.layers import stacked
-from active_dendrites.learners.learner import State, copied
 from active_dendrites.models.layers import strongest
 from active_dendrites.models.networks import Network
+from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST, SegmentRule
 

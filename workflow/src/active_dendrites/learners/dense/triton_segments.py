@@ -13,8 +13,8 @@ import triton.language as tl
 from torch import Tensor
 
 from active_dendrites.learners.lazy_adam import momentum_steps
-from active_dendrites.learners.learner import State, copied
 from active_dendrites.models.layers import strongest
+from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
 
 NEVER = -(2**30)  # the step of a last gradient that there never was

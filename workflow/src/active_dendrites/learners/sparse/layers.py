@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from active_dendrites.learners.learner import State, as_tensors
 from active_dendrites.learners.matmul import multiply
 from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.kernels.update import (
@@ -23,6 +22,7 @@ from active_dendrites.learners.sparse.kernels.update import (
 )
 from active_dendrites.models.layers import MaskedLinear
 from active_dendrites.models.networks import as_dtype
+from active_dendrites.models.saving import State, as_tensors
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -23,7 +23,7 @@ import torch
 from active_dendrites.data.batches import Batches
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import State, Tested
+from active_dendrites.learners.learner import Tested
 from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.kernels.update import adam_constants, unit_gradients, update
 from active_dendrites.learners.sparse.layers import Listed, Threads, Weights, Whole
@@ -31,6 +31,7 @@ from active_dendrites.learners.sparse.pixels import Images, PixelLists, Prototyp
 from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.networks import make_network
+from active_dendrites.models.saving import State
 from active_dendrites.planning.cost_model import FEW_WINNERS
 from active_dendrites.settings.run import RunConfig
 

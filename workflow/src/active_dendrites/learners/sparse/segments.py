@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from active_dendrites.learners.lazy_adam import momentum_steps, steps_to
-from active_dendrites.learners.learner import State, as_tensors
 from active_dendrites.learners.sparse.kernels.segments import advance_segments
 from active_dendrites.learners.sparse.layers import Threads
 from active_dendrites.models.layers import DendriticLinear
+from active_dendrites.models.saving import State, as_tensors
 
 
 class Segments:

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.learner import Learner, State, Tested
+from active_dendrites.learners.learner import Learner, Tested
 from active_dendrites.learners.sparse.learner import SparseLearner
+from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 
 
