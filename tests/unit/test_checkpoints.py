@@ -17,8 +17,9 @@ from learning import CPU
 from test_resume import FORK, digest
 
 import active_dendrites
+from active_dendrites.runs.files import NoRoomError
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.records import NoRoomError, read_accuracy, write_accuracy
+from active_dendrites.runs.records import read_accuracy, write_accuracy
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training import checkpoints, interruptions
 from active_dendrites.training import loop as engine

@@ -10,7 +10,7 @@ from active_dendrites.reports.reference_pages import judged_runs, status, summar
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
 from active_dendrites.reproduction.reference import FILE, Row, merge, read_rows
 from active_dendrites.reproduction.verdicts import unexplained
-from active_dendrites.runs.records import whole_file
+from active_dendrites.runs.files import whole_file
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import Published, read_published
 

@@ -18,7 +18,7 @@ from measured import COMMIT
 
 from active_dendrites import NUMERICS
 from active_dendrites.reproduction.reference import Row, merge, read_rows, write_rows
-from active_dendrites.runs import records
+from active_dendrites.runs.files import DISK_FULL, NoRoomError
 from active_dendrites.runs.locks import FolderTakenError, only_writer
 from active_dendrites.settings.declarations import PAPER
 
@@ -285,10 +285,10 @@ def test_a_full_disk_leaves_the_file_before(declarations, write, runs, file, mon
     write("prototype", 2, 2)
 
     def full(descriptor: int) -> None:
-        raise OSError(records.DISK_FULL[0], "No space left on device")
+        raise OSError(DISK_FULL[0], "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(records.NoRoomError, match=r"runs\.csv: found \d+ free bytes"):
+    with pytest.raises(NoRoomError, match=r"runs\.csv: found \d+ free bytes"):
         merge(file, declarations, runs)
     assert [(path.name, path.read_bytes()) for path in file.parent.iterdir()] == [("runs.csv", before)]
 

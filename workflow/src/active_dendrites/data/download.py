@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from active_dendrites.data.images import FILES, _header, _length, shapes
-from active_dendrites.runs.records import DISK_FULL
+from active_dendrites.runs.files import DISK_FULL
 from active_dendrites.settings import datasets
 from active_dendrites.settings.datasets import DATASETS, Dataset
 

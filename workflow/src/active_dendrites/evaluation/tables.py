@@ -26,14 +26,8 @@ from active_dendrites.evaluation.metrics import (
     subnetwork_overlap,
     summarise,
 )
-from active_dendrites.runs.records import (
-    IncompleteRunError,
-    read_accuracy,
-    read_activity,
-    read_clusters,
-    read_record,
-    whole_file,
-)
+from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_activity, read_clusters, read_record
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import DeclaredRow
 from active_dendrites.settings.run import RunConfig

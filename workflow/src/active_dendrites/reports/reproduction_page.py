@@ -22,7 +22,7 @@ from active_dendrites.reproduction.verdicts import (
     notes_on,
     summary_line,
 )
-from active_dendrites.runs.records import whole_file
+from active_dendrites.runs.files import whole_file
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, Published, Rule
 

@@ -19,7 +19,8 @@ from active_dendrites.evaluation.metrics import forgetting
 from active_dendrites.evaluation.tables import run_folder
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, Run, compare, find_runs, notes_on
-from active_dendrites.runs.records import read_accuracy, read_record, whole_file
+from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.records import read_accuracy, read_record
 from active_dendrites.settings.datasets import DATASETS
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber

@@ -3,78 +3,30 @@
 Letters: T tasks, U units of the last hidden layer.
 """
 
-import errno
 import json
 import math
-import os
 import platform
 import resource
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 import active_dendrites
+from active_dendrites.runs.files import whole_file
 from active_dendrites.settings.run import RunConfig
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 ACCURACY_COLUMNS = {"after_task": int, "task": int, "accuracy": float}
 
 
 class IncompleteRunError(ValueError):
     """A run's file that is missing, cut off or not what its settings promise."""
-
-
-class NoRoomError(OSError):
-    """The disk is full, or the user's share of it; a line that says how many bytes are needed."""
-
-
-@contextmanager
-def whole_file(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
-    """Write a file, of text or bytes, whole or not at all; until the block ends it is in memory.
-
-    Raises: NoRoomError.
-    """
-    content = BytesIO() if binary else StringIO(newline="\n")
-    yield content
-    written = content.getvalue()
-    encoded = written if isinstance(written, bytes) else written.encode("utf-8")
-    with streamed_file(path, len(encoded)) as file:
-        file.write(encoded)
-
-
-@contextmanager
-def streamed_file(path: Path, size: int) -> Iterator[IO[bytes]]:
-    """Write about `size` bytes whole or not at all: a temporary file beside the place, synced, then renamed.
-
-    Raises: NoRoomError.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        temporary.unlink(missing_ok=True)  # before its bytes count as taken
-        free = shutil.disk_usage(path.parent).free
-        raise NoRoomError(
-            f"{path}: found {free} free bytes on its disk, expected {size} for this file ({error.strerror})"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # -- accuracy.csv -----------------------------------------------------------------------------------------

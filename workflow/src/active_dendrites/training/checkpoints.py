@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.models.saving import State
-from active_dendrites.runs.records import NoRoomError, streamed_file, whole_file
+from active_dendrites.runs.files import NoRoomError, streamed_file, whole_file
 
 FOLDER = "checkpoint"  # in a run's folder
 

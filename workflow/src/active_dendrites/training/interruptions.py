@@ -21,7 +21,7 @@ import torch
 
 import active_dendrites
 from active_dendrites.models.saving import State
-from active_dendrites.runs.records import whole_file
+from active_dendrites.runs.files import whole_file
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
 from active_dendrites.training.state import Course
