@@ -28,6 +28,7 @@ from active_dendrites.evaluation.metrics import (
 )
 from active_dendrites.runs import records
 from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.provenance import source_state
 from active_dendrites.training import devices
 from active_dendrites.training.loop import DivergedError, duration, train
 
@@ -104,7 +105,7 @@ def test_overlap_is_one_for_the_same_and_zero_for_disjoint_units() -> None:
     np.testing.assert_allclose(chance_overlap(np.full((2, 3), 0.2)), 1)
 
 
-STATE = records.source_state(ROOT)
+STATE = source_state(ROOT)
 FRACTIONS = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1, allow_subnormal=False)  # often equal ones
 
 

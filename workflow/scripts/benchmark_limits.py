@@ -20,7 +20,7 @@ from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.runs.files import whole_file
-from active_dendrites.runs.records import machine
+from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoints import FOLDER

@@ -16,7 +16,8 @@ from active_dendrites.data import images as mnist
 from active_dendrites.data.tasks import measured
 from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.records import source_state, write_accuracy, write_activity, write_record
+from active_dendrites.runs.provenance import source_state
+from active_dendrites.runs.records import write_accuracy, write_activity, write_record
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.training.checkpoints import FOLDER as CHECKPOINTS
