@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from active_dendrites.evaluation.metrics import continual_metrics
-from active_dendrites.evaluation.tables import run_folder
+from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import write_accuracy, write_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 

@@ -13,7 +13,8 @@ import pytest
 from project import REPOSITORY
 
 from active_dendrites.evaluation.metrics import chance_overlap, subnetwork_overlap, summarise
-from active_dendrites.evaluation.tables import COLUMNS, experiment_table, run_folder, summary_line, write_table
+from active_dendrites.evaluation.tables import COLUMNS, experiment_table, summary_line, write_table
+from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import IncompleteRunError, write_accuracy, write_activity
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import DeclaredRow, declared_rows, read_published

@@ -27,6 +27,7 @@ from active_dendrites.evaluation.metrics import (
     summarise,
 )
 from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_activity, read_clusters, read_record
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import DeclaredRow
@@ -53,11 +54,6 @@ COLUMNS = {
 
 
 # -- runs -------------------------------------------------------------------------------------------------
-
-
-def run_folder(runs: Path, variant: str, num_tasks: int, seed: int) -> Path:
-    """Where the files of one run are, in the folder of a scale's runs."""
-    return runs / variant / f"tasks-{num_tasks}" / f"seed-{seed}"
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from active_dendrites.evaluation.metrics import forgetting
-from active_dendrites.evaluation.tables import run_folder
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, Run, compare, find_runs, notes_on
 from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import read_accuracy, read_record
 from active_dendrites.settings.datasets import DATASETS
 from active_dendrites.settings.declarations import Declarations

@@ -16,7 +16,7 @@ from scipy import stats
 
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import Summary, average_accuracy, summarise
-from active_dendrites.evaluation.tables import run_folder
+from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
