@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
-from active_dendrites.reproduction.verdicts import LeftOut, read_run, seeds_in
+from active_dendrites.reproduction.verdicts import LeftOut, read_run
 from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.folders import seeds_in
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations

@@ -3,7 +3,6 @@
 Accuracies are fractions here and % in what is written; clusters are numbers in both.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from scipy import stats
 
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import Summary, average_accuracy, summarise
-from active_dendrites.runs.folders import run_folder
+from active_dendrites.runs.folders import run_folder, seeds_in
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
@@ -87,12 +86,6 @@ def find_runs(
             else:
                 left_out.append(found)
     return runs, left_out
-
-
-def seeds_in(folder: Path) -> list[int]:
-    """The seeds that have a folder in that of a configuration."""
-    names = (path.name for path in folder.glob("seed-*") if path.is_dir())
-    return sorted(int(name.removeprefix("seed-")) for name in names if re.fullmatch(r"seed-(0|[1-9]\d*)", name))
 
 
 def read_run(folder: Path, settings: RunConfig) -> Run | LeftOut:
