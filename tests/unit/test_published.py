@@ -12,7 +12,7 @@ import yaml
 
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import Published, declared_rows, read_published
-from active_dendrites.settings.run import ConfigError
+from active_dendrites.settings.yaml_files import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "config"
 

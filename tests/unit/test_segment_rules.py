@@ -10,8 +10,9 @@ from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.models.layers import DendriticLinear, strongest
 from active_dendrites.planning.cost_model import step_milliseconds
 from active_dendrites.settings.declarations import Declarations
-from active_dendrites.settings.run import ConfigError, RunConfig, Setting, check_consistency
+from active_dendrites.settings.run import RunConfig, check_consistency
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, segment_rule
+from active_dendrites.settings.yaml_files import ConfigError, Setting
 from active_dendrites.training.loop import make_learner
 
 

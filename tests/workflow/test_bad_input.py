@@ -11,7 +11,7 @@ from project import REPOSITORY, Project
 
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import read_published
-from active_dendrites.settings.run import ConfigError
+from active_dendrites.settings.yaml_files import ConfigError
 
 FILES = ("defaults", "datasets", "variants", "experiments", "published", "quick")
 

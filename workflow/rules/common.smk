@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from active_dendrites import NUMERICS
-from active_dendrites.settings.run import ConfigError, RunConfig
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import ConfigError
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER
 from active_dendrites.settings.published import declared_rows

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from active_dendrites.settings.run import ConfigError, PositiveInt, RunConfig, Section, typed, read_yaml
+from active_dendrites.settings.run import PositiveInt, RunConfig
+from active_dendrites.settings.yaml_files import ConfigError, Section, typed, read_yaml
 from active_dendrites.settings.datasets import DatasetName
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import read_published

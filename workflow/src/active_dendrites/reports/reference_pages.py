@@ -22,7 +22,7 @@ from active_dendrites.reproduction.verdicts import (
 )
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import CLUSTERS, Published, declared_rows
-from active_dendrites.settings.run import ConfigError, one_of
+from active_dendrites.settings.yaml_files import ConfigError, one_of
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README

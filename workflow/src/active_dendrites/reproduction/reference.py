@@ -21,7 +21,8 @@ from active_dendrites.runs.folders import seeds_in
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.run import ConfigError, RunConfig
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import ConfigError
 
 FILE = "runs.csv"  # in the folder of the reference
 SAME = 1e-9  # one test image of 100 tasks changes a metric by 1e-6; another order of a sum by less than 1e-15

@@ -19,7 +19,8 @@ from active_dendrites.runs.folders import run_folder, seeds_in
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
-from active_dendrites.settings.run import ConfigError, RunConfig, one_of
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import ConfigError, one_of
 
 REPRODUCED = "reproduced"
 DIFFERS = "differs"

@@ -13,22 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from active_dendrites.settings.datasets import DATASETS, MNIST
-from active_dendrites.settings.run import (
+from active_dendrites.settings.run import PositiveInt, RunConfig, check_consistency, flatten, run_keys, validate
+from active_dendrites.settings.yaml_files import (
     ConfigError,
-    PositiveInt,
-    RunConfig,
     Section,
     Setting,
     Settings,
-    check_consistency,
     check_known,
     display,
-    flatten,
     one_of,
     read_yaml,
-    run_keys,
     typed,
-    validate,
 )
 
 ONE_PER_TASK = "one_per_task"

@@ -8,16 +8,8 @@ from pydantic import AfterValidator, Field
 
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import Declarations, TaskCounts, value_name
-from active_dendrites.settings.run import (
-    ConfigError,
-    PositiveFloat,
-    PositiveInt,
-    Section,
-    display,
-    one_of,
-    read_yaml,
-    typed,
-)
+from active_dendrites.settings.run import PositiveFloat, PositiveInt
+from active_dendrites.settings.yaml_files import ConfigError, Section, display, one_of, read_yaml, typed
 
 ACCURACY = "accuracy"  # the quantities that are published
 CLUSTERS = "clusters"

@@ -3,34 +3,32 @@
 Every value remembers the file and key it came from, so that a fault can be reported where it was written.
 """
 
-import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from operator import eq
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from active_dendrites.settings.datasets import MNIST, DatasetName
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST
+from active_dendrites.settings.yaml_files import (
+    ConfigError,
+    Section,
+    Setting,
+    Settings,
+    expected_of,
+    found_and_expected,
+    one_of,
+)
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
 Measured = Literal["measured"]  # from the training images, when they are read
 DroppedFraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class ConfigError(ValueError):
-    """A setting that a user can mend, in one line: file, key, what was found, what was expected."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def later(default: Any) -> Any:
@@ -135,43 +133,6 @@ class RunConfig(Section):
         return sha256(json.dumps(self.settings_of_all_seeds(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-class Setting(NamedTuple):
-    value: Any
-    file: str  # as the user knows it: config/variants.yaml
-    where: str  # the key as it stands in that file: prototype.network.winner_density
-
-
-Settings = dict[str, Setting]  # by dotted key: network.winner_density
-
-
-def typed(model: type[Section], tree: Any, file: str, where: str = "") -> Any:
-    """The typed form of what a file says. Raises: ConfigError for the first fault."""
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        keys = [str(part) for part in fault["loc"] if part != "[key]" and not isinstance(part, int)]
-        place = ".".join([where, *keys] if where else keys) or "file"
-        raise ConfigError(f"{file}: {place}: {found_and_expected(fault, model)}") from None
-
-
-def found_and_expected(fault: Mapping[str, Any], model: type[Section]) -> str:
-    """The second half of a line: what was found, and what was expected."""
-    found = fault["input"]
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key, expected {one_of(fault['loc'][-1], model.model_fields)}"
-    if fault["type"] == "missing":
-        return "found nothing, expected a value"
-    expected = expected_of(fault)
-    numeric = isinstance(found, str) and is_number(found)
-    hint = "; YAML reads 5e-4 as text, write 5.0e-4" if numeric and "number" in expected else ""
-    return f"found {found!r}, expected {expected}{hint}"
-
-
-def expected_of(fault: Mapping[str, Any]) -> str:
-    return fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
-
-
 def run_keys() -> Iterator[tuple[str, str]]:
     """(section, key) of every setting; the section is empty at the top. Identity is not a setting."""
     for name, field in RunConfig.model_fields.items():
@@ -182,12 +143,6 @@ def run_keys() -> Iterator[tuple[str, str]]:
 
 
 SECTIONS = frozenset(section for section, _ in run_keys() if section)
-
-
-def check_known(settings: Settings, known: Iterable[str]) -> None:
-    for key, setting in settings.items():
-        if key not in known:
-            raise ConfigError(f"{setting.file}: {setting.where}: unknown key, expected {one_of(key, list(known))}")
 
 
 def flatten(tree: Mapping, file: str, where: str = "") -> Settings:
@@ -261,57 +216,3 @@ def check_consistency(run: RunConfig, merged: Settings) -> None:
         for units in run.network.hidden_units:
             if round(run.network.winner_density * units) < 1:
                 refuse("network.winner_density", f"at least one winner among {units} units")
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises: ConfigError if it is missing or is not one."""
-    return dict(_read_yaml(path, path.stat().st_mtime_ns if path.exists() else 0))
-
-
-@cache
-def _read_yaml(path: Path, version: int) -> Mapping[str, Any]:
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
-    except OSError as error:
-        raise ConfigError(f"{display(path)}: {error.strerror}, expected a YAML file") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{display(path)}: found bytes that are not UTF-8, expected YAML text") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{display(path)}:{line} {getattr(error, 'problem', error)}, expected YAML") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{display(path)}: found {tree!r}, expected a mapping")
-    return tree
-
-
-class UniqueKeyLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
-    """YAML that refuses a key written twice, which plain YAML readers let the second one win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"found key {key!r} twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def display(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
-
-
-def one_of(found: Any, known: Sequence | Mapping) -> str:
-    """The nearest known name, or all of them."""
-    names = [str(name) for name in known]
-    near = difflib.get_close_matches(str(found), names, n=1)
-    return f"{near[0]!r}" if near else f"one of {', '.join(names)}"
-
-
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
