@@ -4,14 +4,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from active_dendrites.settings.datasets import DATASETS
-from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.run import FEW_WINNERS, RunConfig
 from active_dendrites.settings.segment_rules import STRONGEST
 
 MEASURED_ON = "AMD EPYC with AVX-512, one thread"  # where the numbers for a CPU come from; those for a GPU are guesses
-
-# Up to this fraction of winners, lists of them are faster than matrix products of all units: 44 ms a step against 51 at
-# 0.15, 62 against 53 at 0.2 (2 × 2048 units, one thread with AVX-512; without, products take twice as long).
-FEW_WINNERS = 0.18
 
 
 def count_steps(run: RunConfig) -> int:

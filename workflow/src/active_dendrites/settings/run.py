@@ -216,3 +216,8 @@ def check_consistency(run: RunConfig, merged: Settings) -> None:
         for units in run.network.hidden_units:
             if round(run.network.winner_density * units) < 1:
                 refuse("network.winner_density", f"at least one winner among {units} units")
+
+
+# Up to this fraction of winners, lists of them are faster than matrix products of all units: 44 ms a step against 51 at
+# 0.15, 62 against 53 at 0.2 (2 × 2048 units, one thread with AVX-512; without, products take twice as long).
+FEW_WINNERS = 0.18

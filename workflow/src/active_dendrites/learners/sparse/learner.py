@@ -32,8 +32,7 @@ from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.networks import make_network
 from active_dendrites.models.saving import State
-from active_dendrites.planning.cost_model import FEW_WINNERS
-from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.run import FEW_WINNERS, RunConfig
 
 # Units in a tile. Listed inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.
