@@ -217,7 +217,7 @@ def test_the_readme_says_what_each_target_trains() -> None:
 
 def test_the_readme_names_tests_that_exist() -> None:
     """What happens when ...: each line is shown by a test."""
-    text = (REPOSITORY / "tests/README.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs/guarantees.md").read_text(encoding="utf-8")
     files = (REPOSITORY / "tests").rglob("test_*.py")
     there = {name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
     lines = text.split("| what happens when")[1].split("\n\n")[0].splitlines()[2:]
