@@ -197,9 +197,9 @@ def test_every_original_configuration_and_figure_is_a_target(project: Project, t
     assert [job.wildcards["experiment"] for job in jobs if job.rule == "draw"] == ["hidden_activations_per_task"]
 
 
-def test_the_readme_says_what_each_target_trains() -> None:
+def test_the_docs_say_what_each_target_trains() -> None:
     declarations = Declarations(REPOSITORY / "config")
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs/targets.md").read_text(encoding="utf-8")
     said = {
         name: int(runs)
         for names, runs in re.findall(r"^\| (`[^|]+`) \| [^|]+ \| (\d+) \|", text, re.MULTILINE)
@@ -215,7 +215,7 @@ def test_the_readme_says_what_each_target_trains() -> None:
     assert {name: said.get(name) for name in seeds} == seeds
 
 
-def test_the_readme_names_tests_that_exist() -> None:
+def test_the_guarantees_name_tests_that_exist() -> None:
     """What happens when ...: each line is shown by a test."""
     text = (REPOSITORY / "docs/guarantees.md").read_text(encoding="utf-8")
     files = (REPOSITORY / "tests").rglob("test_*.py")

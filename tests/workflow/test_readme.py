@@ -1,4 +1,7 @@
-"""The README's worked examples: its blocks are written into a copy of the project and run there. And how to cite it."""
+"""The worked examples of README and docs: their blocks are written into a copy of the project and run there.
+
+And every other command: its targets, options and files exist.
+"""
 
 import json
 import re
@@ -6,31 +9,38 @@ import shlex
 import shutil
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
+from pages import commands, pages
 from project import REPOSITORY, Project
+from snakemake.cli import get_argument_parser
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = "\n".join(path.read_text(encoding="utf-8") for path in pages())
 # Blocks that begin with the name of the file that they are to be added to.
-BLOCKS = re.findall(r"^```(?:python|yaml)\n# (\S+/\S+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(?:python|yaml)\n# (\S+/\S+)\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL)
 # The figure of one's own: its notebook is a copy, then it is a target.
 NOTEBOOK, COPY, FIGURE = re.search(
-    r"^cp (workflow/notebooks/\S+) (\S+)\nenvs/run snakemake (.*)$", README, re.MULTILINE
+    r"^cp (workflow/notebooks/\S+) (\S+)\nenvs/run snakemake (.*)$", PAGES, re.MULTILINE
 ).groups()
 VARIANTS = [name for file, text in BLOCKS if file == "config/variants.yaml" for name in yaml.safe_load(text)]
 # Commands by which another dataset is learned.
-COMMANDS = re.findall(r"^envs/run snakemake (.* dataset=.*)$", README, re.MULTILINE)
+COMMANDS = re.findall(r"^envs/run snakemake (.* dataset=.*)$", PAGES, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def project(make_project: Callable[[], Project]) -> Project:
-    """A tiny project with all that the README adds."""
+    """A tiny project with all that the pages add."""
     project = make_project()
     quick = project.path("config/quick.yaml")
     settings = yaml.safe_load(quick.read_text())
     settings["settings"]["network"]["hidden_units"] = [64, 64]  # of which 2 % are one
     project.write_yaml("config/quick.yaml", settings)
+    return add_examples(project)
+
+
+def add_examples(project: Project) -> Project:
     for file, text in BLOCKS:
         with project.path(file).open("a", encoding="utf-8") as target:
             target.write(f"\n\n{text}")
@@ -56,6 +66,34 @@ def test_a_command_for_another_dataset_is_planned(project: Project, command: str
     (dataset,) = re.findall(r" dataset=(\S+)", command)
     made = [path for job in jobs for path in job.output if path.startswith("results/")]
     assert made and all(path.startswith((f"results/{dataset}/", f"results/data/{dataset}/")) for path in made)
+
+
+def snakemake_targets() -> dict[str, str]:
+    """{target: a command that names it}, of all pages; also what the table of targets lists."""
+    found = {}
+    for page in pages():
+        for command in commands(page):
+            words = [word for word in shlex.split(command.removeprefix("envs/run ")) if word != "..."]
+            if words[0] == "snakemake":
+                found |= dict.fromkeys(get_argument_parser().parse_args(words[1:]).targets, command)
+    table = (REPOSITORY / "docs/targets.md").read_text(encoding="utf-8").partition("|---|")[2]
+    cells = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    listed = [command for cell in cells for command in re.findall("`([^`]+)`", cell)]
+    for command in listed:
+        found |= dict.fromkeys(get_argument_parser().parse_args(shlex.split(command)).targets, command)
+    return found
+
+
+def test_every_target_on_the_pages_exists(tmp_path: Path) -> None:
+    """With the project's own settings, and with what the pages add to them."""
+    project = add_examples(Project(tmp_path))
+    targets = snakemake_targets()
+    assert len(targets) >= 25
+    named = set(project.snakemake("--list-target-rules").stdout.split())
+    files = [target for target in targets if "/" in target]
+    assert {target: targets[target] for target in targets.keys() - named - set(files)} == {}
+    assert len(files) >= 3
+    assert project.plan(*files, "--config", "device=cpu")
 
 
 def test_a_figure_is_drawn(project: Project) -> None:

@@ -153,7 +153,7 @@ class Storm:
             return driver.returncode
 
     def kill_snakemake(self) -> None:
-        """Its jobs run on; they are cancelled by hand, and Snakemake's lock is removed, as the README says."""
+        """Its jobs run on; they are cancelled by hand, and Snakemake's lock is removed, as docs/guarantees.md says."""
         with self.snakemake() as driver:
             self.killed_drivers_jobs = self.await_trainings(GPUS)
             driver.send_signal(signal.SIGKILL)

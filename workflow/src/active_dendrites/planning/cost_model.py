@@ -38,7 +38,7 @@ def step_milliseconds(run: RunConfig, on_cpu: bool) -> float:
 
 
 def cpu_milliseconds(run: RunConfig) -> float:
-    """On one thread; fitted to the hours of the README's targets, and within a quarter of each."""
+    """On one thread; fitted to the hours of docs/targets.md, and within a quarter of each."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     winners = run.network.winner_density
     all_segments = moves_all_segments(run)
