@@ -12,7 +12,7 @@ from pages import BLOCK, ROOT, anchors, commands, links, pages
 from snakemake.cli import get_argument_parser
 
 PAGES = {str(path.relative_to(ROOT)): path for path in pages()}
-SHELL = {"cd", "git", "tmux", "squeue", "scontrol"}  # not of the environment
+SHELL = {"cd", "git", "tmux"}  # not of the environment
 
 
 def test_the_readme_is_short() -> None:
@@ -35,6 +35,36 @@ def test_every_link_leads_somewhere(name: str) -> None:
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in links(PAGES["README.md"])}
     assert {path for path in PAGES.values() if ".github" not in path.parts} - linked == {PAGES["README.md"]}
+
+
+def test_the_forms_of_issues_ask_for_something() -> None:
+    forms = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")}
+    assert set(forms) == {"number", "bug", "own_variant"}
+    for form in forms.values():
+        assert form["name"] and form["description"]
+        ids = [field["id"] for field in form["body"]]
+        assert len(set(ids)) == len(ids)
+        assert any(field.get("validations", {}).get("required") for field in form["body"])
+
+
+def test_ci_runs_every_python_that_the_environment_is_made_for() -> None:
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    versions = [tuple(map(int, version.split("."))) for version in job["strategy"]["matrix"]["python"]]
+    covered = re.search(
+        r"\((\d), (\d+)\) <= sys.version_info\[:2\] <= \((\d), (\d+)\)", (ROOT / "envs/run").read_text()
+    )
+    major, first, _, last = map(int, covered.groups())
+    assert versions == [(major, minor) for minor in range(first, last + 1)]
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+
+
+def test_the_catalogue_is_told_what_it_asks_for() -> None:
+    """https://github.com/snakemake/snakemake-workflow-catalog: standardised usage."""
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert {"mandatory-flags", "software-stack-deployment", "report"} <= set(usage)
+    assert (ROOT / "config/README.md").exists()
+    readme = PAGES["README.md"].read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme and "workflow" in readme
 
 
 @pytest.mark.parametrize("name", PAGES)
