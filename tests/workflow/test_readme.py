@@ -17,6 +17,8 @@ from pages import commands, pages
 from project import REPOSITORY, Project
 from snakemake.cli import get_argument_parser
 
+import active_dendrites
+
 PAGES = "\n".join(path.read_text(encoding="utf-8") for path in pages())
 # Blocks that begin with the name of the file that they are to be added to.
 BLOCKS = re.findall(r"^```(?:python|yaml)\n# (\S+/\S+)\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL)
@@ -27,6 +29,7 @@ NOTEBOOK, COPY, FIGURE = re.search(
 VARIANTS = [name for file, text in BLOCKS if file == "config/variants.yaml" for name in yaml.safe_load(text)]
 # Commands by which another dataset is learned.
 COMMANDS = re.findall(r"^envs/run snakemake (.* dataset=.*)$", PAGES, re.MULTILINE)
+KINDS_OF_CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}  # of Keep a Changelog
 
 
 @pytest.fixture(scope="module")
@@ -108,5 +111,14 @@ def test_a_figure_is_drawn(project: Project) -> None:
 def test_the_citation_is_of_this_version() -> None:
     cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert (cited["version"], cited["license"]) == (active_dendrites.__version__, project["license"])
+    assert project["dynamic"] == ["version"] and "version" not in project
     assert cited["references"][0]["doi"].endswith("2021.10.25.465651")
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(\S+)\] - (?:unreleased|\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    assert versions[0] == active_dendrites.__version__
+    assert len(versions) == len(re.findall("^## ", text, re.MULTILINE))
+    assert set(re.findall("^### (.+)$", text, re.MULTILINE)) <= KINDS_OF_CHANGES
