@@ -3,31 +3,16 @@
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from active_dendrites.settings.run import PositiveInt, RunConfig
-from active_dendrites.settings.yaml_files import ConfigError, Section, typed, read_yaml
-from active_dendrites.settings.datasets import DatasetName
+from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import ConfigError, typed, read_yaml
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import read_published
+from active_dendrites.settings.workflow import WorkflowSettings
 
 CONFIG_FOLDER = Path("config")
 CONFIG_FILE = "config/config.yaml"
-
-
-class WorkflowSettings(Section):
-    """What config.yaml may hold; the seeds are checked with those of the scales."""
-
-    dataset: DatasetName
-    images_folder: str | None
-    results: Annotated[str, Field(min_length=1)]
-    device: Literal["auto", "cpu", "cuda"]
-    seeds: Any
-    search_seeds: Any
-    seeds_per_job: PositiveInt
-    retrain: bool
 
 
 def check_workflow_settings() -> None:
