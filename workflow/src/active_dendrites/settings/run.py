@@ -133,12 +133,15 @@ class RunConfig(Section):
         return sha256(json.dumps(self.settings_of_all_seeds(), sort_keys=True).encode()).hexdigest()[:16]
 
 
+IDENTITY = ("variant", "num_tasks", "seed", "dataset")  # which run it is; the rest are its settings
+
+
 def run_keys() -> Iterator[tuple[str, str]]:
     """(section, key) of every setting; the section is empty at the top. Identity is not a setting."""
     for name, field in RunConfig.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from ((name, key) for key in field.annotation.model_fields)
-        elif name not in ("variant", "num_tasks", "seed", "dataset"):
+        elif name not in IDENTITY:
             yield "", name
 
 
