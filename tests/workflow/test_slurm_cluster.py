@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("slurm_turn")
 @contextmanager
 def by_hand() -> Iterator[tuple[subprocess.Popen, Path]]:
     """The script, as a process of its own, and the folder of its cluster, with a job that runs."""
-    command = [sys.executable, REPOSITORY / "tests/slurm_cluster.py"]
+    command = [sys.executable, REPOSITORY / "tests/support/slurm_cluster.py"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow/src")}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=environment, preexec_fn=heed_ctrl_c, **pipes) as script:

@@ -5,7 +5,7 @@ rule benchmark:
     """Time steps by number of segments, then start, memory, evaluation; on an otherwise idle machine."""
     input:
         mnist=rules.prepare_mnist.output,
-        oracle="tests/oracle.py",
+        oracle="tests/support/oracle.py",
     output:
         steps=f"{RESULTS}/benchmark/steps.csv",
         svg=f"{RESULTS}/benchmark/steps.svg",

@@ -1,6 +1,6 @@
 """A real SLURM cluster on this one machine, for tests: two nodes, each with a GPU that exists in name only.
 
-    envs/run python tests/slurm_cluster.py     starts one, says how to use it, stops it at Ctrl-C
+    envs/run python tests/support/slurm_cluster.py     starts one, says how to use it, stops it at Ctrl-C
 
 Needs root and Debian's packages slurmctld, slurmd, slurm-client and munge. SLURM counts the GPUs, and nothing uses
 them. All files lie in a temporary folder, but for links in /etc/slurm: the Snakemake plugin starts a job's command with

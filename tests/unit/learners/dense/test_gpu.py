@@ -3,7 +3,7 @@
 import pytest
 import torch
 from learning import CASES, WHOLE_CASES, assert_equal, expected, learn
-from test_checkpoints import Stopping
+from stopping import Stopping
 
 from active_dendrites.learners.dense import learner as dense
 from active_dendrites.learners.dense.learner import DenseLearner

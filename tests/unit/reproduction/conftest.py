@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from measured import finished_run
+from finished_runs import finished_run
 
 from active_dendrites.settings.declarations import Declarations
 
@@ -29,7 +29,7 @@ def runs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def write(declarations: Declarations, runs: Path) -> Callable[..., Path]:
-    """Writes a finished run: `measured.finished_run`."""
+    """Writes a finished run: `finished_runs.finished_run`."""
     return partial(finished_run, declarations, runs)
 
 

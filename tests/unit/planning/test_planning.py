@@ -29,7 +29,7 @@ from active_dendrites.planning.plan import (
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HERE = Hardware("cpu", "A processor", 4)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from finished_runs import COMMIT
 from hypothesis import given
 from hypothesis import strategies as st
-from measured import COMMIT
 
 from active_dendrites import NUMERICS
 from active_dendrites.reproduction.reference import Row, merge, read_rows, write_rows

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from learning import CPU
+from stopping import Stopping
 from test_resume import FORK, digest
 
 import active_dendrites
@@ -28,20 +29,6 @@ from active_dendrites.training.interruptions import ATTEMPTS, InterruptedTrainin
 from active_dendrites.training.state import Course
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-class Stopping(Keeper):
-    """Ends a training after so many steps of this process."""
-
-    def __init__(self, *arguments, after: int, **options) -> None:
-        super().__init__(*arguments, **options)
-        self.left = after
-
-    def between_steps(self, course: Course) -> None:
-        self.left -= 1
-        if not self.left:
-            self.asked = "a test wants it to"
-        super().between_steps(course)
 
 
 @pytest.fixture

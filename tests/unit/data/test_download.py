@@ -20,7 +20,7 @@ from active_dendrites.data import download
 from active_dendrites.data import images as mnist
 from active_dendrites.settings.datasets import DATASETS
 
-SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "prepare_mnist.py"
+SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "prepare_mnist.py"
 LIBRARY = Path(mnist.__file__).parents[2]
 
 SMALL_SHAPES = {

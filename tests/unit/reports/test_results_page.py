@@ -25,7 +25,7 @@ from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import read_published
 from active_dendrites.settings.run import RunConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "workflow/report/report.html.j2"
 MINUS = "\N{MINUS SIGN}"
 CLEAN = {"commit": "0123456789abcdef", "dirty": False}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from measured import finished_run
+from finished_runs import finished_run
 from scipy import stats
 
 import active_dendrites
@@ -34,7 +34,7 @@ from active_dendrites.reproduction.verdicts import (
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, read_published
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEMPLATES = ROOT / "workflow" / "report"
 
 

@@ -32,7 +32,7 @@ from active_dendrites.runs.provenance import source_state
 from active_dendrites.training import devices
 from active_dendrites.training.loop import DivergedError, duration, train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NA = np.nan  # not measured
 MATRIX = np.array([[0.6, NA, NA], [0.8, 0.7, NA], [0.5, 0.6, 1.0]])
 SPARSE = np.array([[0.6, NA, NA, NA], [NA, 0.7, NA, NA], [0.9, 0.5, 0.8, NA], [0.5, 0.6, 0.4, 1.0]])

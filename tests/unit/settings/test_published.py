@@ -14,7 +14,7 @@ from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import Published, declared_rows, read_published
 from active_dendrites.settings.yaml_files import ConfigError
 
-CONFIG = Path(__file__).parents[2] / "config"
+CONFIG = Path(__file__).parents[3] / "config"
 
 # How method 8.1 calls a curve, up to its first bracket or comma.
 CURVES = {

@@ -10,7 +10,7 @@ from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import declared_rows, read_published
 from active_dendrites.settings.run import RunConfig
 
-CONFIG = Path(__file__).parents[2] / "config"
+CONFIG = Path(__file__).parents[3] / "config"
 OTHERS = [name for name in DATASETS if name != "mnist"]
 
 # Taken before there was a second dataset. Another hash trains finished runs again: change one only where that is meant.

@@ -13,7 +13,7 @@ from drawing import found, make_search, make_table, row, sweep
 
 from active_dendrites.settings.declarations import Declarations
 
-NOTEBOOKS = Path(__file__).parents[2] / "workflow" / "notebooks"
+NOTEBOOKS = Path(__file__).parents[3] / "workflow" / "notebooks"
 TWO = [0.90, 0.92]
 
 

@@ -171,8 +171,8 @@ for variant in ("prototype", "si_prototype", "three_layer_mlp"):
 
 
 def test_a_process_that_compiles_gives_the_bits_of_one_that_loads(tmp_path) -> None:
-    root = Path(__file__).parents[2]
-    places = os.pathsep.join([str(root / "workflow/src"), str(root / "tests")])
+    root = Path(__file__).parents[3]
+    places = os.pathsep.join([str(root / "workflow/src"), str(root / "tests"), str(root / "tests/support")])
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", DIGEST]
     compiling, loading = (subprocess.check_output(command, env=environment, text=True) for _ in range(2))

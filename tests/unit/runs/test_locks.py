@@ -12,7 +12,7 @@ import pytest
 
 from active_dendrites.runs.locks import LOCK, FolderTakenError, only_writer
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FORK = multiprocessing.get_context("fork")
 
 
