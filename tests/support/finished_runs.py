@@ -9,6 +9,7 @@ import torch
 
 from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.runs.folders import run_folder
+from active_dendrites.runs.provenance import machine
 from active_dendrites.runs.records import write_accuracy, write_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 
@@ -33,7 +34,7 @@ def finished_run(
     measured = {"metrics": continual_metrics(accuracy), "clusters": None, "steps": 468, "wall_seconds": 10.25}
     run = declarations.resolve(PAPER, variant, num_tasks, seed)
     path = folder / "record.json"
-    write_record(path, run, PAPER, torch.device("cpu"), **measured, side_by_side=[seed])
+    write_record(path, run, PAPER, machine(torch.device("cpu")), **measured, side_by_side=[seed])
     known = {"commit": COMMIT, "dirty": False, "device": "A processor", "threads": 1}
     path.write_text(json.dumps(json.loads(path.read_text()) | known | more))
     return folder

@@ -16,7 +16,7 @@ from active_dendrites.data import images as mnist
 from active_dendrites.data.tasks import measured
 from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.provenance import source_state
+from active_dendrites.runs.provenance import machine, source_state
 from active_dendrites.runs.records import write_accuracy, write_activity, write_record
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
@@ -101,7 +101,10 @@ def main() -> None:
             write_accuracy(folder / "accuracy.csv", result.accuracy)
             write_activity(folder / "activity.npy", result.activity)
             write_record(
-                *(folder / "record.json", run, scale, device),
+                folder / "record.json",
+                run,
+                scale,
+                machine(device),
                 metrics=continual_metrics(result.accuracy),
                 clusters=result.clusters,
                 pixels={"mean": pixels.pixel_mean, "std": pixels.pixel_std},

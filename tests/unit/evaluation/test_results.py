@@ -28,7 +28,7 @@ from active_dendrites.evaluation.metrics import (
 )
 from active_dendrites.runs import records
 from active_dendrites.runs.files import whole_file
-from active_dendrites.runs.provenance import source_state
+from active_dendrites.runs.provenance import machine, source_state
 from active_dendrites.training import devices
 from active_dendrites.training.loop import DivergedError, duration, train
 
@@ -265,7 +265,7 @@ def test_a_file_cut_off_anywhere_is_refused_by_name(tmp_path, small_run, name: s
     path = tmp_path / name
     records.write_accuracy(tmp_path / "accuracy.csv", SPARSE)
     records.write_activity(tmp_path / "activity.npy", ACTIVITY)
-    records.write_record(tmp_path / "record.json", small_run("prototype"), "paper", torch.device("cpu"))
+    records.write_record(tmp_path / "record.json", small_run("prototype"), "paper", {"device": "A processor"})
     whole = path.read_bytes().rstrip()  # a record is whole without its last line break
     READERS[name](path)
     for length in range(0, len(whole), max(1, len(whole) // 200)):
@@ -293,7 +293,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, binary: bool) -> None:
 def test_record_answers_which_settings_gave_this_number(tmp_path, small_run) -> None:
     run = small_run("si_prototype")
     records.write_record(
-        tmp_path / "record.json", run, "paper", torch.device("cpu"), steps=7, wall_seconds=1.5, **STATE
+        tmp_path / "record.json", run, "paper", machine(torch.device("cpu")), steps=7, wall_seconds=1.5, **STATE
     )
     record = records.read_record(tmp_path / "record.json")
     assert record == json.loads((tmp_path / "record.json").read_text())
@@ -303,11 +303,17 @@ def test_record_answers_which_settings_gave_this_number(tmp_path, small_run) -> 
     assert {"commit", "dirty", "versions", "device", "threads", "wall_seconds", "peak_memory_mib"} <= set(record)
 
 
+def test_reading_a_record_loads_no_torch() -> None:
+    code = "import sys, active_dendrites.runs.records; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_what_is_not_a_number_is_null_in_a_record(tmp_path, small_run) -> None:
     path = tmp_path / "record.json"
     metrics = continual_metrics(np.array([[0.9]]))
     measured = {"metrics": metrics, "listed": [1.5, np.nan], "clusters": 3}
-    records.write_record(path, small_run("prototype"), "paper", torch.device("cpu"), **measured)
+    records.write_record(path, small_run("prototype"), "paper", {"device": "A processor"}, **measured)
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")

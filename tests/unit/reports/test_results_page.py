@@ -20,6 +20,7 @@ import torch
 import yaml
 
 from active_dendrites.reports.results_page import Page, Row, differing, make_page, write_page
+from active_dendrites.runs.provenance import machine
 from active_dendrites.runs.records import write_accuracy, write_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import read_published
@@ -107,7 +108,7 @@ def write(declarations: Declarations, folder: Path) -> Callable[..., Path]:
         write_accuracy(place / "accuracy.csv", matrix)
         measured = {"clusters": None, "steps": 2340, "wall_seconds": 5400.0, "side_by_side": [seed]} | CLEAN | more
         run = declared.resolve(scale, variant, num_tasks, seed)
-        write_record(place / "record.json", run, scale, torch.device("cpu"), **measured)
+        write_record(place / "record.json", run, scale, machine(torch.device("cpu")), **measured)
         (place / "train.log").write_text("task 1\n")
         return place
 

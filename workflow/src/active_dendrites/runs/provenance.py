@@ -1,20 +1,26 @@
-"""Which code and which machine made a run."""
+"""Which code and which machine made a run; PyTorch is loaded by `machine` alone."""
+
+from __future__ import annotations
 
 import platform
 import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 import active_dendrites
+
+if TYPE_CHECKING:
+    import torch
 
 
 def machine(device: torch.device) -> dict[str, Any]:
     """Device, threads, peak memory of this process in MiB, and versions."""
+    import torch  # here, because it takes seconds
+
     on_gpu = device.type == "cuda"
     unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
     return {

@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 import active_dendrites
 from active_dendrites.runs.files import whole_file
-from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.run import RunConfig
 
 ACCURACY_COLUMNS = {"after_task": int, "task": int, "accuracy": float}
@@ -120,10 +118,11 @@ def read_activity(path: Path, num_tasks: int) -> np.ndarray:
 # -- record.json ------------------------------------------------------------------------------------------
 
 
-def write_record(path: Path, run: RunConfig, scale: str, device: torch.device, **measured: Any) -> None:
+def write_record(path: Path, run: RunConfig, scale: str, machine: Mapping[str, Any], **measured: Any) -> None:
     """record.json: which settings, which code and which machine gave this run's numbers.
 
     Args:
+        machine: what `provenance.machine` says of the one that computed it.
         measured: what else is known of the run: metrics, clusters, steps, seconds, and the `source_state` of its start;
             NaN is written as null.
     """
@@ -134,7 +133,7 @@ def write_record(path: Path, run: RunConfig, scale: str, device: torch.device, *
         "dataset": run.dataset,
         "scale": scale,
         **measured,
-        **machine(device),
+        **machine,
         "numerics": active_dendrites.NUMERICS,
         "settings_hash": run.settings_hash(),
         "settings": run.settings(),
