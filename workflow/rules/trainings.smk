@@ -1,6 +1,5 @@
 # For the rules that train: which seeds a job trains, and what a training needs.
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 from active_dendrites import NUMERICS
 from active_dendrites.planning.cost_model import company, count_steps, count_weights, moves_all_segments, step_milliseconds
+from active_dendrites.runs.records import record_in
 
 # -- which seeds a job trains ------------------------------------------------------------------------------
 #
@@ -57,11 +57,8 @@ def has_results(scale: str, variant: str, num_tasks: int, seeds: tuple[int, ...]
     """Whether any of these seeds has a result of today's settings."""
     settings_hash = settings_of(scale, variant, num_tasks).settings_hash()
     for folder in expand(RUN, scale=scale, variant=variant, num_tasks=num_tasks, seed=seeds):
-        try:
-            record = json.loads(Path(folder, "record.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # none, or cut off
-            continue
-        if (record["settings_hash"], record["numerics"]) == (settings_hash, NUMERICS):
+        record = record_in(Path(folder)) or {}
+        if (record.get("settings_hash"), record.get("numerics")) == (settings_hash, NUMERICS):
             return True
     return False
 

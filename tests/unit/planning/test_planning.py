@@ -19,13 +19,13 @@ from active_dendrites.planning.plan import (
     describe_plan,
     duration,
     estimate,
-    finished_record,
     is_outdated,
     listed,
     retrained,
     size,
     why,
 )
+from active_dendrites.runs.records import finished_record
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig
 

@@ -3,7 +3,6 @@
 Knows nothing of Snakemake, and loads no PyTorch: a plan is made each time the workflow starts.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +11,9 @@ from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
 from active_dendrites.planning.cost_model import MEASURED_ON, count_steps, run_bytes, run_seconds
+from active_dendrites.runs.records import Record, finished_record
 from active_dendrites.settings.declarations import PAPER
 from active_dendrites.settings.run import RunConfig
-
-Record = Mapping[str, Any]  # what record.json says
 
 MISSING = "not there yet"
 MODEL = "model"
@@ -43,15 +41,6 @@ class Hardware(NamedTuple):
 
 
 # -- finished runs ----------------------------------------------------------------------------------------
-
-
-def finished_record(folder: Path) -> Record | None:
-    """The record of a run that is finished: it can be read, and the accuracies are there."""
-    try:
-        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none, or cut off
-        return None
-    return record if isinstance(record, dict) and (folder / "accuracy.csv").exists() else None
 
 
 def own_seconds(record: Record) -> float:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
@@ -20,7 +20,7 @@ from active_dendrites.reports.reproduction_page import Line, Report, caveats, li
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, Run, compare, find_runs, notes_on
 from active_dendrites.runs.files import whole_file
 from active_dendrites.runs.folders import run_folder
-from active_dendrites.runs.records import read_accuracy, read_record
+from active_dendrites.runs.records import Record, read_accuracy, read_record
 from active_dendrites.settings.datasets import DATASETS
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
@@ -217,7 +217,7 @@ def seed_of(run: Run, quantity: str, place: Path, folder: Path) -> Seed:
     )
 
 
-def wall_time(record: dict[str, Any]) -> str:
+def wall_time(record: Record) -> str:
     """Of the whole process; seeds that were learned side by side share it."""
     seconds, beside = record.get("wall_seconds"), record.get("side_by_side")
     if not isinstance(seconds, int | float):
@@ -227,7 +227,7 @@ def wall_time(record: dict[str, Any]) -> str:
     return f"{text}, {len(beside)} seeds" if isinstance(beside, list) and len(beside) > 1 else text
 
 
-def commit_of(record: dict[str, Any]) -> str:
+def commit_of(record: Record) -> str:
     """Which code: 10 hex digits, and whether they are the whole truth."""
     commit = record.get("commit")
     if not isinstance(commit, str):

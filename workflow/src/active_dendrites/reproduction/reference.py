@@ -19,7 +19,7 @@ from active_dendrites.reproduction.verdicts import LeftOut, read_run
 from active_dendrites.runs.files import whole_file
 from active_dendrites.runs.folders import seeds_in
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_record
+from active_dendrites.runs.records import IncompleteRunError, Record, read_accuracy, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
@@ -227,7 +227,7 @@ def settings_of(declarations: Declarations, folder: Path) -> RunConfig:
         raise ValueError(f"{folder}: found a run that is not declared: {fault}") from None
 
 
-def check_record(path: Path, record: dict[str, Any], settings: RunConfig) -> None:
+def check_record(path: Path, record: Record, settings: RunConfig) -> None:
     """Raises: IncompleteRunError if a record is not that of a run of these settings, of a commit and a clean tree."""
     expected = {
         "scale": PAPER,

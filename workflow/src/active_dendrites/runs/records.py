@@ -17,6 +17,8 @@ import active_dendrites
 from active_dendrites.runs.files import whole_file
 from active_dendrites.settings.run import RunConfig
 
+Record = Mapping[str, Any]  # what record.json says
+
 ACCURACY_COLUMNS = {"after_task": int, "task": int, "accuracy": float}
 
 
@@ -152,7 +154,7 @@ def without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> Record:
     """What record.json says. Raises: IncompleteRunError naming the file if it is missing or cut off."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -163,12 +165,26 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
+def record_in(folder: Path) -> Record | None:
+    """The record of a run's folder; None if there is none that can be read."""
+    try:
+        return read_record(folder / "record.json")
+    except IncompleteRunError:
+        return None
+
+
+def finished_record(folder: Path) -> Record | None:
+    """The record of a run that is finished: it can be read, and the accuracies are there."""
+    record = record_in(folder)
+    return record if (folder / "accuracy.csv").exists() else None
+
+
 def read_clusters(path: Path) -> int | None:
     """How many prototypes the run of a record.json inferred while training; None if it inferred none.
 
     Raises: IncompleteRunError naming the file.
     """
-    clusters = read_record(path).get("clusters", "nothing")
+    clusters: int | None = read_record(path).get("clusters", "nothing")
     if clusters is not None and (type(clusters) is not int or clusters < 1):
         raise IncompleteRunError(f"{path}: clusters: found {clusters!r}, expected an integer from 1, or null")
     return clusters
