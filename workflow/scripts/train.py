@@ -15,6 +15,7 @@ import torch
 from active_dendrites.data import images as mnist
 from active_dendrites.data.tasks import measured
 from active_dendrites.evaluation.metrics import continual_metrics
+from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.provenance import machine, source_state
 from active_dendrites.runs.records import write_accuracy, write_activity, write_record
@@ -73,8 +74,8 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
 
     scale, variant, num_tasks, seeds = arguments.scale, arguments.variant, arguments.num_tasks, arguments.seed
-    place = results_folder("results", arguments.dataset) / f"{scale}/runs/{variant}/tasks-{num_tasks}"
-    folders = arguments.run_folder or [place / f"seed-{seed}" for seed in seeds]
+    of_scale = results_folder("results", arguments.dataset) / scale / "runs"
+    folders = arguments.run_folder or [run_folder(of_scale, variant, num_tasks, seed) for seed in seeds]
     if len(folders) != len(seeds):
         raise ValueError(f"--run-folder: found {len(folders)} folders, expected one for each seed {seeds}")
     declarations = Declarations(arguments.config, arguments.dataset)

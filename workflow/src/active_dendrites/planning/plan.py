@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
 from active_dendrites.planning.cost_model import MEASURED_ON, count_steps, run_bytes, run_seconds
+from active_dendrites.runs.folders import seed_folders
 from active_dendrites.runs.records import Record, finished_record
 from active_dendrites.settings.declarations import PAPER
 from active_dendrites.settings.run import RunConfig
@@ -194,7 +195,7 @@ def estimate(planned: PlannedRun, hardware: Hardware) -> tuple[float, str]:
 
 def records_beside(folder: Path) -> list[Record]:
     """The records of all finished seeds of a run's configuration."""
-    found = (finished_record(path) for path in sorted(folder.parent.glob("seed-*")))
+    found = (finished_record(path) for path in seed_folders(folder.parent).values())
     return [record for record in found if record is not None]
 
 

@@ -7,7 +7,7 @@ fractions; what is not known, or not defined, is an empty cell.
 import csv
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from active_dendrites.evaluation.metrics import METRICS, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
 from active_dendrites.reproduction.verdicts import LeftOut, read_run
 from active_dendrites.runs.files import whole_file
-from active_dendrites.runs.folders import seeds_in
+from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import IncompleteRunError, Record, read_accuracy, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
@@ -186,13 +186,6 @@ def rows_by_run(rows: Iterable[Row]) -> dict[RunKey, list[Row]]:
     return found
 
 
-def run_folders(runs: Path) -> Iterator[Path]:
-    """The folders of runs, sorted; anything else is passed over."""
-    for folder in sorted(runs.glob("*/tasks-*")):
-        if re.fullmatch(r"tasks-[1-9]\d*", folder.name):
-            yield from (folder / f"seed-{seed}" for seed in seeds_in(folder))
-
-
 def rows_of(declarations: Declarations, folder: Path) -> list[Row]:
     """The rows of a finished run. Raises: ValueError, in one line, if it is not one that counts."""
     settings, path = settings_of(declarations, folder), folder / "record.json"
@@ -219,10 +212,8 @@ def rows_of(declarations: Declarations, folder: Path) -> list[Row]:
 
 def settings_of(declarations: Declarations, folder: Path) -> RunConfig:
     """Today's settings of the run that a folder is named after. Raises: ValueError if there is no such run."""
-    variant, tasks, seed = folder.parts[-3:]
-    numbers = int(tasks.removeprefix("tasks-")), int(seed.removeprefix("seed-"))
     try:
-        return declarations.resolve(PAPER, variant, *numbers)
+        return declarations.resolve(PAPER, *run_of(folder))
     except ConfigError as fault:
         raise ValueError(f"{folder}: found a run that is not declared: {fault}") from None
 

@@ -15,7 +15,7 @@ from scipy import stats
 
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import Summary, average_accuracy, summarise
-from active_dendrites.runs.folders import run_folder, seeds_in
+from active_dendrites.runs.folders import configuration_folder, seed_folders
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
@@ -79,9 +79,8 @@ def find_runs(
     runs: list[Run] = []
     left_out: list[LeftOut] = []
     for variant, num_tasks in dict.fromkeys((number.variant, number.num_tasks) for number in published.numbers):
-        for seed in seeds_in(run_folder(folder, variant, num_tasks, 0).parent):
-            settings = declarations.resolve(scale, variant, num_tasks, seed)
-            found = read_run(run_folder(folder, variant, num_tasks, seed), settings)
+        for seed, of_run in seed_folders(configuration_folder(folder, variant, num_tasks)).items():
+            found = read_run(of_run, declarations.resolve(scale, variant, num_tasks, seed))
             if isinstance(found, Run):
                 runs.append(found)
             else:
