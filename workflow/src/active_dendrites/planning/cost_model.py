@@ -42,7 +42,6 @@ def cpu_milliseconds(run: RunConfig) -> float:
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     winners = run.network.winner_density
     all_segments = moves_all_segments(run)
-    listed = winners is not None and winners <= FEW_WINNERS and not all_segments
     inferred = run.context.kind == "inferred_prototype"
     of_segments, inference = 0.0, 4 if inferred else 0
     if run.consolidation.include_segments:
@@ -51,8 +50,10 @@ def cpu_milliseconds(run: RunConfig) -> float:
         of_segments = 2.3
     elif inferred:
         of_segments = 0.3  # each batch has a context of its own, which all segments answer
-    of_whole = 11.5 if run.network.hidden_dropout else 8.0
-    of_weights = 0.6 + 41 * winners if listed else of_whole
+    if winners is not None and winners <= FEW_WINNERS and not all_segments:
+        of_weights = 0.6 + 41 * winners
+    else:
+        of_weights = 11.5 if run.network.hidden_dropout else 8.0
     return 4 + inference + of_weights * feedforward + of_segments * segments
 
 

@@ -56,7 +56,7 @@ def taken(path: Path) -> IO[str]:
         file.close()  # of a process that has just left, and removed it
 
 
-def is_at(path: Path, file: IO) -> bool:
+def is_at(path: Path, file: IO[str]) -> bool:
     """Whether a path still leads to an open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
@@ -64,7 +64,7 @@ def is_at(path: Path, file: IO) -> bool:
         return False
 
 
-def locked(file: IO) -> bool:
+def locked(file: IO[str]) -> bool:
     """Lock a file for this process, if no other has; whether that was so."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,7 +30,7 @@ ONE_PER_TASK = "one_per_task"
 PAPER = "paper"
 
 
-def each_once(values: list) -> list:
+def each_once(values: list[Any]) -> list[Any]:
     if len(set(values)) < len(values):
         raise ValueError("each value once")
     return values
@@ -152,8 +152,7 @@ class Declarations:
         found, source = (given, file) if own is None else (own, self._file(scale))
         if found is None and key == "search_seeds":
             return None
-        valid = isinstance(found, list) and found and all(type(s) is int and s >= 0 for s in found)
-        if not valid:
+        if not isinstance(found, list) or not found or not all(type(s) is int and s >= 0 for s in found):
             raise ConfigError(f"{source}: {key}: found {found!r}, expected a list of integers from 0")
         repeated = sorted({seed for seed in found if found.count(seed) > 1})
         if repeated:
@@ -223,7 +222,7 @@ class Declarations:
         merged, line = self.defaults | self._dataset_settings(self.dataset), self._ancestry(variant)
         for name in line:
             declared, file = self.variants[name], self._file("variants")
-            merged |= flatten(declared.model_extra, file, name)
+            merged |= flatten(declared.model_extra or {}, file, name)
             here = declared.by_num_tasks.get(num_tasks, {})
             merged |= flatten(here, file, f"{name}.by_num_tasks.{num_tasks}")
         reduced, file = self.scales[scale], self._file(scale)
@@ -238,12 +237,13 @@ class Declarations:
     def _ancestry(self, variant: str) -> list[str]:
         """The variant's line of parents, the eldest first."""
         line: list[str] = []
-        while variant is not None:
-            if variant in line:
-                where = f"{self._file('variants')}: {variant}.extends"
-                raise ConfigError(f"{where}: found a circle {[*line, variant]}, expected none")
-            line.append(variant)
-            variant = self.variants[variant].extends
+        name: str | None = variant
+        while name is not None:
+            if name in line:
+                where = f"{self._file('variants')}: {name}.extends"
+                raise ConfigError(f"{where}: found a circle {[*line, name]}, expected none")
+            line.append(name)
+            name = self.variants[name].extends
         return line[::-1]
 
     # -- checks of the files as they stand ------------------------------------------------------------
@@ -282,8 +282,8 @@ class Declarations:
             for target in targets:
                 if target.replace("{num_tasks}", "").count("{"):
                     raise ConfigError(f"{file}: {name}.target: found {target!r}, expected only {{num_tasks}} in it")
-        for experiment, declared in self.experiments.items():
-            for name in declared.variants:
+        for experiment, figure in self.experiments.items():
+            for name in figure.variants:
                 if name not in self.sweeps:
                     self._check_runnable(name, f"{self._file('experiments')}: {experiment}.variants")
         for scale in self.scales:
@@ -316,7 +316,8 @@ class Declarations:
             check_known(self._dataset_settings(name), self.defaults)
         file = self._file("variants")
         for name, declared in self.variants.items():
-            check_known(flatten(declared.model_extra, file, name), [*self.defaults, *VariantDeclaration.model_fields])
+            own = flatten(declared.model_extra or {}, file, name)
+            check_known(own, [*self.defaults, *VariantDeclaration.model_fields])
             for num_tasks, settings in declared.by_num_tasks.items():
                 check_known(flatten(settings, file, f"{name}.by_num_tasks.{num_tasks}"), self.defaults)
         for members in self.sweeps.values():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -11,8 +11,8 @@ from active_dendrites.settings.declarations import Declarations, TaskCounts, val
 from active_dendrites.settings.run import PositiveFloat, PositiveInt
 from active_dendrites.settings.yaml_files import ConfigError, Section, display, one_of, read_yaml, typed
 
-ACCURACY = "accuracy"  # the quantities that are published
-CLUSTERS = "clusters"
+ACCURACY: Final = "accuracy"  # the quantities that are published
+CLUSTERS: Final = "clusters"
 ANY_COUNT = "all"  # for a reason or a finding that holds at every number of tasks
 
 Key = tuple[str, int, str]  # variant, number of tasks, quantity
@@ -300,7 +300,7 @@ def fraction(percent: Any, file: str, where: str) -> float:
     """A percentage as a fraction."""
     if type(percent) not in (int, float) or not 0 <= percent <= 100:
         raise ConfigError(f"{file}: {where}: found {percent!r}, expected 0 to 100 (%)")
-    return round(percent / 100, 8)
+    return float(round(percent / 100, 8))
 
 
 def count(found: Any, file: str, where: str) -> float:

@@ -148,7 +148,7 @@ def run_keys() -> Iterator[tuple[str, str]]:
 SECTIONS = frozenset(section for section, _ in run_keys() if section)
 
 
-def flatten(tree: Mapping, file: str, where: str = "") -> Settings:
+def flatten(tree: Mapping[Any, Any], file: str, where: str = "") -> Settings:
     """Nested settings as {dotted key: Setting}; a section is recognised by its name. Raises: ConfigError."""
     flat: Settings = {}
     for name, value in tree.items():

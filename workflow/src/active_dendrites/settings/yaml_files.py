@@ -4,13 +4,18 @@ Every value remembers the file and key it came from, so that a fault can be repo
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML was built without its C library
+    from yaml import SafeLoader  # type: ignore[assignment]  # the same methods, slower
 
 
 class ConfigError(ValueError):
@@ -27,10 +32,11 @@ class Setting(NamedTuple):
     where: str  # the key as it stands in that file: prototype.network.winner_density
 
 
+Model = TypeVar("Model", bound=Section)
 Settings = dict[str, Setting]  # by dotted key: network.winner_density
 
 
-def typed(model: type[Section], tree: Any, file: str, where: str = "") -> Any:
+def typed(model: type[Model], tree: Any, file: str, where: str = "") -> Model:
     """The typed form of what a file says. Raises: ConfigError for the first fault."""
     try:
         return model.model_validate(tree)
@@ -55,7 +61,8 @@ def found_and_expected(fault: Mapping[str, Any], model: type[Section]) -> str:
 
 
 def expected_of(fault: Mapping[str, Any]) -> str:
-    return fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
+    message: str = fault["msg"]
+    return message.removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
 
 
 def check_known(settings: Settings, known: Iterable[str]) -> None:
@@ -86,10 +93,10 @@ def _read_yaml(path: Path, version: int) -> Mapping[str, Any]:
     return tree
 
 
-class UniqueKeyLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
+class UniqueKeyLoader(SafeLoader):
     """YAML that refuses a key written twice, which plain YAML readers let the second one win."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
@@ -103,7 +110,7 @@ def display(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def one_of(found: Any, known: Sequence | Mapping) -> str:
+def one_of(found: Any, known: Sequence[Any] | Mapping[Any, Any]) -> str:
     """The nearest known name, or all of them."""
     names = [str(name) for name in known]
     near = difflib.get_close_matches(str(found), names, n=1)
