@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -159,18 +159,20 @@ def judge(values: Sequence[float], published: float, margin: float, level: float
         return Judgement(NOT_RUN, *[np.nan] * 4)
     if len(values) == 1:
         return Judgement(INCONCLUSIVE, *[np.nan] * 4)
-    sample = summarise(values)
-    difference = sample.mean - published
     if min(values) == max(values):
+        difference = summarise(values).mean - published
         inside = abs(difference) <= margin
         return Judgement(REPRODUCED if inside else DIFFERS, difference, difference, float(not inside), float(inside))
-    error, student = sample.std / np.sqrt(sample.n), stats.t(sample.n - 1)
-    from_below, from_above = (difference + margin) / error, (difference - margin) / error  # t at both ends
-    p_reproduced = float(max(student.sf(from_below), student.cdf(from_above)))
-    p_differs = float(min(student.sf(from_above), student.cdf(from_below)))
-    half = float(student.isf(level)) * error
+
+    def p_value(alternative: Literal["less", "greater"], mean: float) -> float:
+        return float(stats.ttest_1samp(values, mean, alternative=alternative).pvalue)
+
+    lowest, highest = published - margin, published + margin
+    p_reproduced = max(p_value("greater", lowest), p_value("less", highest))
+    p_differs = min(p_value("greater", highest), p_value("less", lowest))
+    low, high = stats.ttest_1samp(values, published).confidence_interval(1 - 2 * level)
     verdict = REPRODUCED if p_reproduced < level else DIFFERS if p_differs < level else INCONCLUSIVE
-    return Judgement(verdict, difference - half, difference + half, p_reproduced, p_differs)
+    return Judgement(verdict, float(low) - published, float(high) - published, p_reproduced, p_differs)
 
 
 @dataclass(frozen=True)
