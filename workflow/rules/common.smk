@@ -232,7 +232,13 @@ def drawing_code(wildcards) -> str:
 
 def table_code(wildcards) -> str:
     """What decides how a table is made from runs."""
-    return digest([], [Path(LIBRARY, f"active_dendrites/{name}.py") for name in ("evaluation/metrics", "runs/records", "evaluation/tables")])
+    return digest(
+        [],
+        [
+            Path(LIBRARY, f"active_dendrites/{name}.py")
+            for name in ("evaluation/metrics", "runs/records", "evaluation/tables")
+        ],
+    )
 
 
 def judging_code(wildcards) -> str:
@@ -242,7 +248,12 @@ def judging_code(wildcards) -> str:
 
 def judging_modules() -> list[Path]:
     library = Path(LIBRARY, "active_dendrites")
-    return [library / "evaluation/metrics.py", library / "settings/published.py", library / "reproduction/verdicts.py", library / "reports/reproduction_page.py"]
+    return [
+        library / "evaluation/metrics.py",
+        library / "settings/published.py",
+        library / "reproduction/verdicts.py",
+        library / "reports/reproduction_page.py",
+    ]
 
 
 def page_code(wildcards) -> str:

@@ -98,7 +98,7 @@ def hardware() -> Hardware:
     nodes = limit.get("_nodes")
     if not trains_on_cpu():
         return Hardware("cuda", None, nodes or limit.get("gpu"))
-    from active_dendrites.runs.provenance import processor_name# here, because it takes seconds
+    from active_dendrites.runs.provenance import processor_name  # here, because it takes seconds
 
     cores = limit.get("_cores") or available_cpu_count()
     return Hardware("cpu", None, nodes) if nodes else Hardware("cpu", processor_name(), cores)

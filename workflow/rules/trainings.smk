@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from active_dendrites import NUMERICS
-from active_dendrites.planning.cost_model import company, count_steps, count_weights, moves_all_segments, step_milliseconds
+from active_dendrites.planning.cost_model import (
+    company,
+    count_steps,
+    count_weights,
+    moves_all_segments,
+    step_milliseconds,
+)
 from active_dendrites.runs.records import record_in
 
 # -- which seeds a job trains ------------------------------------------------------------------------------
