@@ -80,7 +80,7 @@ def test_only_the_winning_segment_learns() -> None:
     ("inputs", "sparsity", "kept"), [(784, 0.5, 392), (2048, 0.5, 1024), (2000, 0.95, 100), (10, 0.0, 10)]
 )
 def test_masks_keep_exactly_so_many_inputs(inputs: int, sparsity: float, kept: int) -> None:
-    layer = MaskedLinear(inputs, 30, sparsity, masks=generator(1, "masks"))
+    layer = MaskedLinear(inputs, 30, sparsity=sparsity, masks=generator(1, "masks"))
     assert (layer.weight != 0).sum(1).tolist() == [kept] * 30
     layer.weight.data += 1
     layer.rezero()
@@ -92,7 +92,7 @@ def test_masks_keep_exactly_so_many_inputs(inputs: int, sparsity: float, kept: i
 )
 def test_initial_weights_fill_their_range(density: float, sparsity: float, bound: float) -> None:
     """Uniform within 1 / sqrt(density * kept); hand-computed for 784 inputs."""
-    layer = MaskedLinear(784, 50, sparsity, density)
+    layer = MaskedLinear(784, 50, sparsity=sparsity, input_density=density)
     largest = layer.weight.abs().max().item()
     assert 0.99 * bound < largest <= bound * 1.001
     assert layer.bias.abs().max().item() <= 1 / 28

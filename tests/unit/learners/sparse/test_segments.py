@@ -16,7 +16,7 @@ Phase = tuple[int, int]  # which context, for how many steps
 
 def draw_layer(per_unit: int) -> DendriticLinear:
     generator = torch.Generator().manual_seed(per_unit)
-    return DendriticLinear(3, UNITS, per_unit, SIZE, weights=generator).double()
+    return DendriticLinear(3, UNITS, segments_per_unit=per_unit, context_size=SIZE, weights=generator).double()
 
 
 def draw_gradients(seed: int, steps: int) -> np.ndarray:

@@ -97,6 +97,7 @@ class MaskedLinear(nn.Linear):
         self,
         in_features: int,
         out_features: int,
+        *,
         sparsity: float = 0.0,
         input_density: float = 1.0,
         masks: torch.Generator | None = None,
@@ -144,6 +145,7 @@ class DendriticLinear(MaskedLinear):
         self,
         in_features: int,
         out_features: int,
+        *,
         segments_per_unit: int,
         context_size: int,
         sparsity: float = 0.0,
@@ -155,7 +157,16 @@ class DendriticLinear(MaskedLinear):
         zero_bias: bool = False,
         segment_rule: SegmentRule = segment_rules.strongest,
     ) -> None:
-        super().__init__(in_features, out_features, sparsity, input_density, masks, weights, glorot, zero_bias)
+        super().__init__(
+            in_features,
+            out_features,
+            sparsity=sparsity,
+            input_density=input_density,
+            masks=masks,
+            weights=weights,
+            glorot=glorot,
+            zero_bias=zero_bias,
+        )
         self.segment_rule = segment_rule
         if segments_per_unit < 1:
             raise ValueError(f"segments_per_unit: found {segments_per_unit}, expected 1 or more")

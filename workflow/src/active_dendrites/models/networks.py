@@ -44,11 +44,11 @@ class Network(nn.Module):
         size, input_density = num_inputs, 1.0
         for units in config.hidden_units:
             if config.segments_per_unit:
-                dendrites = (config.segments_per_unit, context_size)
                 layer = DendriticLinear(
                     size,
                     units,
-                    *dendrites,
+                    segments_per_unit=config.segments_per_unit,
+                    context_size=context_size,
                     input_density=input_density,
                     context_density=config.context_density,
                     segment_rule=SEGMENT_RULES[config.segment_rule],
