@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -149,7 +149,9 @@ def draw_curves(table: pd.DataFrame, title: str, measure: Measure, limits: Range
         axes = figure.subplots()
         scale_tasks(axes, shown)
         scale_values(axes, shown, measure, limits)
-        for variant, rows in side_by_side(shown, axes.get_xlim(), axes.get_ylim()).groupby("variant", sort=False):
+        for variant, rows in plotting.groups(
+            side_by_side(shown, axes.get_xlim(), axes.get_ylim()), "variant", sort=False
+        ):
             plotting.draw_published(axes, rows, style_of(variant), variant, reduced)
             plotting.draw_ours(axes, rows, style_of(variant), f"{measure.column}-{variant}")
         add_legend(axes, shown, reduced)
@@ -179,7 +181,7 @@ def draw_clusters(table: pd.DataFrame, title: str) -> Figure:
         at_ticks = shown.assign(x=shown["num_tasks"])  # a mark moved to the side would leave the identity line
         beside = side_by_side(per_task, right.get_xlim(), right.get_ylim(), HALF_PANEL)
         for axes, rows, name in ((left, at_ticks, "clusters"), (right, beside, "clusters-per-task")):
-            for variant, own in rows.groupby("variant", sort=False):
+            for variant, own in plotting.groups(rows, "variant", sort=False):
                 plotting.draw_published(axes, own, style_of(variant), f"{name}-{variant}", reduced)
                 plotting.draw_ours(axes, own, style_of(variant), f"{name}-{variant}")
         handles = variant_handles(shown) + left.get_lines()[:1]
@@ -218,7 +220,7 @@ def scale_values(axes: Axes, shown: pd.DataFrame, measure: Measure, limits: Rang
 
 def scale_counts(axes: Axes, shown: pd.DataFrame) -> None:
     """Numbers of clusters on a log scale with room for the legend, ticks at the numbers of tasks."""
-    values = shown[["value", "high", "published"]].stack()
+    values = shown[["value", "high", "published"]].stack().dropna().to_numpy(dtype=float)
     bottom, top = axes.get_xlim()
     axes.set_yscale("log")
     axes.set_ylim(min(bottom, values.min() / 1.2), max(top, 1.2 * values.max()))
@@ -230,7 +232,7 @@ def scale_counts(axes: Axes, shown: pd.DataFrame) -> None:
 
 def scale_ratios(axes: Axes, per_task: pd.DataFrame) -> None:
     """Clusters per task, with 1 in the picture."""
-    values = per_task[["value", "low", "high", "published"]].stack()
+    values = per_task[["value", "low", "high", "published"]].stack().dropna().to_numpy(dtype=float)
     lowest, highest = min(values.min(), 1.0), max(values.max(), 1.0)
     margin = max(0.15 * (highest - lowest), 0.02)
     axes.set_ylim(lowest - margin, highest + margin)
@@ -285,7 +287,7 @@ def outwards() -> Iterator[int]:
 def variant_handles(shown: pd.DataFrame) -> list[Line2D]:
     """A handle per variant, named as in the table."""
     handles = []
-    for variant, rows in shown.groupby("variant", sort=False):
+    for variant, rows in plotting.groups(shown, "variant", sort=False):
         style = style_of(variant)
         label = plotting.wrap(rows["label"].iloc[0])
         handles.append(Line2D([], [], linestyle=style.line, label=label, **plotting.filled(style)))
@@ -294,7 +296,7 @@ def variant_handles(shown: pd.DataFrame) -> list[Line2D]:
 
 def add_legend(axes: Axes, shown: pd.DataFrame, reduced: bool) -> None:
     """The variants, then what hollow means; values that the paper quotes are named by their markers."""
-    entries: list[tuple] = [(handle, handle.get_label()) for handle in variant_handles(shown)]
+    entries: list[tuple[Any, Any]] = [(handle, handle.get_label()) for handle in variant_handles(shown)]
     published = shown[shown["published"].notna()]
     quoted = published[published["quoted"]]
     if len(published) > len(quoted):
@@ -305,6 +307,6 @@ def add_legend(axes: Axes, shown: pd.DataFrame, reduced: bool) -> None:
         marks = tuple(Line2D([], [], linestyle="none", **look | {"markersize": MARKER}) for look in looks)
         entries.append((marks, plotting.wrap(f"Published: {QUOTED}", 26)))
     handles, labels = zip(*entries, strict=True)
-    corner = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0, "frameon": False}
+    corner: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0, "frameon": False}
     together = {tuple: HandlerTuple(ndivide=None, pad=0.3)}
     axes.legend(handles, labels, handler_map=together, fontsize=10.5, labelspacing=0.7, **corner)

@@ -1,12 +1,14 @@
 """Heat maps: accuracy on each task after each task, and which hidden units each task switches on."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from active_dendrites.figures import style as plotting
@@ -58,7 +60,7 @@ def draw_matrices(table: pd.DataFrame, title: str) -> Figure:
 
 def of_variant(table: pd.DataFrame, variant: str) -> list[tuple[int, pd.DataFrame]]:
     """The rows of a variant, for each number of tasks that it learned."""
-    return list(table[table["variant"] == variant].groupby("num_tasks"))
+    return plotting.groups(table[table["variant"] == variant], "num_tasks")
 
 
 def draw_matrix(axes: Axes, rows: pd.DataFrame, norm: Normalize) -> None:
@@ -69,7 +71,7 @@ def draw_matrix(axes: Axes, rows: pd.DataFrame, norm: Normalize) -> None:
     heat_map(axes, accuracy, norm, ACCURACY_COLOURS, f"matrix-{variant}-{num_tasks}")
     last = accuracy[-1]
     if not np.isnan(last).any():
-        corner = {"transform": axes.transAxes, "ha": "right", "gid": f"average-{variant}-{num_tasks}"}
+        corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "gid": f"average-{variant}-{num_tasks}"}
         axes.text(0.97, 0.83, f"{last.mean():.1f} %", fontsize=13, fontweight="bold", **corner)
         axes.text(0.97, 0.74, "on average", fontsize=8.5, color=NOTE, **corner | {"gid": None})
 
@@ -140,7 +142,13 @@ def draw_pairs(axes: Axes, different: pd.DataFrame) -> None:
         values = np.sort(different[column])
         if len(values):
             heights = place - 0.06 * (np.arange(len(values)) % 5)
-            marks = {"marker": "o", "linestyle": "none", "markersize": 4, "alpha": 0.6, "markeredgewidth": 0}
+            marks: dict[str, Any] = {
+                "marker": "o",
+                "linestyle": "none",
+                "markersize": 4,
+                "alpha": 0.6,
+                "markeredgewidth": 0,
+            }
             axes.plot(values, heights, color=colour, gid=f"pairs-{column}", **marks)
             mean = values.mean()
             axes.plot([mean, mean], [place + 0.06, place - 0.3], color=colour, gid=f"mean-{column}")
@@ -210,7 +218,7 @@ def square(rows: pd.DataFrame, down: str, across: str, value: str, height: int, 
     return cells
 
 
-def heat_map(axes: Axes, cells: np.ndarray, norm: Normalize, colours: str, name: str) -> QuadMesh:
+def heat_map(axes: Axes, cells: np.ndarray, norm: Normalize, colours: str | Colormap, name: str) -> QuadMesh:
     """Cells around 1, 2, ... in both directions, the first row above; NaN is blank."""
     height, width = cells.shape
     edges = np.arange(width + 1) + 0.5, np.arange(height + 1) + 0.5

@@ -1,5 +1,7 @@
 """Rain clouds of the hyperparameter searches: every run's final accuracy by searched value (method 7, figure i)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,7 +54,7 @@ def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, places: dict
     search, num_tasks = runs["search"].iloc[0], runs["num_tasks"].iloc[0]
     colour = COLOURS[search]
     drops = []
-    for value, same in runs.groupby(searched.column):
+    for value, same in plotting.groups(runs, searched.column):
         accuracies = np.sort(same["accuracy"].to_numpy())
         enough = len(accuracies) >= FEWEST
         drops.append(rain(accuracies, places[value] + (RAIN if enough else 0)))
@@ -60,7 +62,7 @@ def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, places: dict
             draw_cloud(axes, accuracies, places[value] + CLOUD, colour, f"cloud-{search}-{num_tasks}-{value:g}")
             draw_box(axes, accuracies, places[value] + BOX)
     x, y = np.concatenate(drops, axis=1)
-    look = {"marker": "o", "markersize": 3.2, "alpha": 0.75, "markeredgewidth": 0, "zorder": 4}
+    look: dict[str, Any] = {"marker": "o", "markersize": 3.2, "alpha": 0.75, "markeredgewidth": 0, "zorder": 4}
     look |= {} if (runs.groupby(searched.column).size() >= FEWEST).any() else {"markersize": 6.5, "alpha": 1}
     axes.plot(x, y, linestyle="none", color=colour, gid=f"runs-{search}-{num_tasks}", **look)
     rows = plotting_searches.means(runs, [searched.column])

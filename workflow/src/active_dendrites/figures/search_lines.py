@@ -1,6 +1,7 @@
 """Figures of the hyperparameter searches: accuracy after each task, and final accuracy by searched value (method 7)."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -57,15 +58,20 @@ def draw_over_tasks(axes: Axes, rows: pd.DataFrame, searched: searches.Parameter
         searches.no_runs(axes)
         return
     name, num_tasks = rows["search"].iloc[0], rows["num_tasks"].iloc[0]
-    for value, line in searches.means(rows, [searched.column, "after_task"]).groupby(searched.column):
-        look = {"color": colours[value], "linewidth": 1.5, "marker": "o", "markersize": 3.5 if len(line) < 16 else 2.0}
+    for value, line in plotting.groups(searches.means(rows, [searched.column, "after_task"]), searched.column):
+        look: dict[str, Any] = {
+            "color": colours[value],
+            "linewidth": 1.5,
+            "marker": "o",
+            "markersize": 3.5 if len(line) < 16 else 2.0,
+        }
         gid = f"curve-{name}-{num_tasks}-{number(value)}"
         axes.plot(line["after_task"], line["value"], label=number(value), gid=gid, **look)
     axes.set_title(f"{searched.axis}\n{searches.fixed_title(rows, searched)}", loc="left")
     axes.set_xlabel("Tasks learned")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     searches.accuracy_axes([axes])
-    corner = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.03), "borderaxespad": 0, "frameon": False}
+    corner: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.03), "borderaxespad": 0, "frameon": False}
     axes.legend(title=searched.letter, handlelength=1.2, labelspacing=0.25, **corner)
 
 
@@ -88,7 +94,7 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
         figure = plotting.new_figure((max(4.1 * len(names) + 2.2, 6.0), 4.8))
         panels = figure.subplots(1, len(names), squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
-            more = optimal[SWEEPS[name].column] if axes is panels[0] else []
+            more: Iterable[float] = optimal[SWEEPS[name].column] if axes is panels[0] else []
             drawn.append(draw_search_line(axes, runs[runs["search"] == name], SWEEPS[name], more, styles, reduced))
         draw_optimal(panels[0], optimal, SWEEPS[names[0]], styles)
         searches.accuracy_axes(panels)
@@ -114,7 +120,7 @@ def draw_search_line(
     name = runs["search"].iloc[0]
     rows = searches.means(searches.with_value(runs, searched), ["num_tasks", searched.column])
     rows = rows.assign(x=rows[searched.column])
-    for num_tasks, line in rows.groupby("num_tasks"):
+    for num_tasks, line in plotting.groups(rows, "num_tasks"):
         searches.draw_spread(axes, line, styles[num_tasks], f"{name}-{num_tasks}", reduced)
         plotting.draw_ours(axes, line, styles[num_tasks], f"{name}-{num_tasks}")
     if searched is DENSITY:
@@ -122,7 +128,7 @@ def draw_search_line(
     else:
         plotting.log_ticks(axes, [*rows["x"], *more], room=0.08)
         axes.set_xlabel(f"{searched.axis} (log scale)")
-    fixed = {count: searches.fixed(same, searched) for count, same in runs.groupby("num_tasks")}
+    fixed = {count: searches.fixed(same, searched) for count, same in plotting.groups(runs, "num_tasks")}
     differ = [f"{count} tasks: {words}" for count, words in fixed.items()] if len(set(fixed.values())) > 1 else []
     axes.set_title("\n".join(differ) or next(iter(fixed.values())), loc="left")
     return rows
@@ -130,8 +136,14 @@ def draw_search_line(
 
 def draw_optimal(axes: Axes, optimal: pd.DataFrame, searched: searches.Parameter, styles: dict[float, Style]) -> None:
     """The configuration that joins the best values, as a star behind what else is there."""
-    for (num_tasks, x), same in optimal.groupby(["num_tasks", searched.column]):
-        look = {"marker": "*", "markersize": STAR, "markeredgecolor": "white", "markeredgewidth": 0.8, "zorder": 2.8}
+    for (num_tasks, x), same in plotting.groups(optimal, ["num_tasks", searched.column]):
+        look: dict[str, Any] = {
+            "marker": "*",
+            "markersize": STAR,
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.8,
+            "zorder": 2.8,
+        }
         look |= {"color": styles[num_tasks].colour, "linestyle": "none", "gid": f"optimal-{num_tasks}"}
         axes.plot([x], [same["accuracy"].mean()], **look)
 
@@ -144,9 +156,14 @@ def add_line_legend(
         Line2D([], [], linestyle=styles[count].line, label=f"{count} tasks", **plotting.filled(styles[count]))
         for count in sorted(rows["num_tasks"].unique())
     ]
-    for num_tasks, same in optimal.groupby("num_tasks"):
+    for num_tasks, same in plotting.groups(optimal, "num_tasks"):
         values = ", ".join(f"{p.letter} = {number(same[p.column].iloc[0])}" for p in (SEGMENTS, DENSITY, SPARSITY))
-        star = {"marker": "*", "markersize": STAR - 2, "color": styles[num_tasks].colour, "markeredgecolor": "white"}
+        star: dict[str, Any] = {
+            "marker": "*",
+            "markersize": STAR - 2,
+            "color": styles[num_tasks].colour,
+            "markeredgecolor": "white",
+        }
         handles.append(Line2D([], [], linestyle="none", label=f"optimal, {num_tasks} tasks:\n{values}", **star))
     if rows["published"].notna().any():
         handles.append(plotting.published_handle(reduced))
@@ -155,7 +172,7 @@ def add_line_legend(
 
 def beside(axes: Axes, handles: list[Line2D], title: str | None = None) -> None:
     """A legend to the right of a panel."""
-    corner = {"loc": "upper left", "bbox_to_anchor": (1.03, 1), "borderaxespad": 0, "frameon": False}
+    corner: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.03, 1), "borderaxespad": 0, "frameon": False}
     axes.legend(handles=handles, title=title, alignment="left", labelspacing=0.7, **corner)
 
 
@@ -174,14 +191,14 @@ def draw_si_search(table: pd.DataFrame, title: str) -> Figure:
     runs = searches.with_value(searches.final_runs(searches.chosen(table, SI_LABELS)), SEGMENTS)
     rows = searches.means(runs, ["num_tasks", "search", SEGMENTS.column])
     rows = rows.assign(x=rows[SEGMENTS.column] * rows["search"].map(SI_APART))
-    widths = [4 + same[SEGMENTS.column].nunique() for _, same in rows.groupby("num_tasks")]
+    widths = [4 + same[SEGMENTS.column].nunique() for _, same in plotting.groups(rows, "num_tasks")]
     reduced = plotting.is_reduced(table)
     with plotting.small_settings():
         figure = plotting.new_figure((min(5.0 + 2.2 * len(widths), 11.0), 4.8))
         panels = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
-        for axes, (num_tasks, same) in zip(panels, rows.groupby("num_tasks"), strict=True):
-            for name, line in same.groupby("search"):
-                look = {"markersize": STAR} if name == ALONE else {}
+        for axes, (num_tasks, same) in zip(panels, plotting.groups(rows, "num_tasks"), strict=True):
+            for name, line in plotting.groups(same, "search"):
+                look: dict[str, Any] = {"markersize": STAR} if name == ALONE else {}
                 searches.draw_spread(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", reduced)
                 plotting.draw_ours(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", **look)
             plotting.log_ticks(axes, same[SEGMENTS.column], room=0.08)
@@ -220,7 +237,7 @@ def draw_cross_search(table: pd.DataFrame, title: str) -> Figure:
     rows = searches.means(runs, [*facets, SEGMENTS.column, RATE.column, DENSITY.column])
     places, styles = searches.ordinal(rows[DENSITY.column]), searches.hues(rows[RATE.column])
     rows = rows.assign(x=rows[DENSITY.column].map(places))
-    down, across = [key for key, _ in rows.groupby(facets)], sorted(rows[SEGMENTS.column].unique())
+    down, across = [key for key, _ in plotting.groups(rows, facets)], sorted(rows[SEGMENTS.column].unique())
     with plotting.small_settings():
         size = (max(2.3 * len(across) + 1.6, 6.5), max(2.1 * len(down) + 1.6, 4.2))
         figure = plotting.new_figure(size)
@@ -272,7 +289,7 @@ def draw_hues(
 ) -> None:
     """A line per value of `hue` over values at equal distances."""
     searches.number_ticks(axes, places)
-    for value, line in rows.groupby(hue.column):
+    for value, line in plotting.groups(rows, hue.column):
         where = [column for column in ("num_tasks", SEGMENTS.column, SPARSITY.column) if column in rows]
         name = "-".join(number(item) for item in (*line.iloc[0][where], value))
         plotting.draw_ours(axes, line, styles[value], f"{hue.column}-{name}", markersize=6)

@@ -86,7 +86,7 @@ def means(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """
     rows = []
     for values, same in runs.groupby(list(keys)):
-        summary = summarise(same["accuracy"])
+        summary = summarise(same["accuracy"].to_list())
         low, high = np.clip([summary.low, summary.high], 0, 100)
         spread = {"n": summary.n, "value": summary.mean, "low": low, "high": high}
         published = same[["published", "published_std"]].iloc[0].to_dict()
@@ -198,7 +198,12 @@ def draw_spread(axes: Axes, rows: pd.DataFrame, style: Style, name: str, faded: 
     plotting.draw_published(axes, rows, style, name, faded, **look)
     known = rows[rows["published_std"].notna() & rows["published"].notna()]
     if not known.empty:
-        bars = {"fmt": "none", "ecolor": style.colour, "elinewidth": 1.0, "alpha": plotting.FADED if faded else 1}
+        bars: dict[str, Any] = {
+            "fmt": "none",
+            "ecolor": style.colour,
+            "elinewidth": 1.0,
+            "alpha": plotting.FADED if faded else 1,
+        }
         axes.errorbar(known["x"], known["published"], known["published_std"], zorder=3.2, **bars)
         axes.collections[-1].set_gid(f"published-std-{name}")
 

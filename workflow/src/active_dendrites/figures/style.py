@@ -9,15 +9,17 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -42,6 +44,7 @@ NEEDED = {
 Range = tuple[float, float]
 REDUCED = "Reduced scale: not the paper's setting"
 TOLD = ("xdg", "si_xdg")  # variants that are told the task at test (method 9.2)
+LineStyle = Literal["-", "--", "-.", ":", "none"]
 
 
 class Style(NamedTuple):
@@ -49,7 +52,7 @@ class Style(NamedTuple):
 
     colour: str
     marker: str
-    line: str = "-"
+    line: LineStyle = "-"
 
     def size(self, points: float) -> float:
         """Of its marker, points: a triangle fills half of its square, a diamond sticks out of it."""
@@ -134,6 +137,11 @@ def read_table(path: str | Path, kind: str = "summary") -> pd.DataFrame:
     if table["scale"].nunique() != 1:
         raise ValueError(f"{path}: scale: found {sorted(table['scale'].unique())}, expected one")
     return table
+
+
+def groups(rows: pd.DataFrame, columns: str | list[str], sort: bool = True) -> list[tuple[Any, pd.DataFrame]]:
+    """The rows of each value of a column, or of each combination; pandas does not declare the types of values."""
+    return [(value, same) for value, same in rows.groupby(columns, sort=sort)]
 
 
 def is_reduced(table: pd.DataFrame) -> bool:
@@ -272,18 +280,24 @@ def own_settings() -> Iterator[None]:
 @contextmanager
 def small_settings() -> Iterator[None]:
     """Likewise for figures of several panels."""
-    sizes = {"font.size": SMALL["font"], "axes.labelsize": SMALL["label"], "axes.titlesize": SMALL["title"]}
-    ticks = {f"{axis}tick.labelsize": SMALL["font"] for axis in "xy"}
-    legend = {"legend.fontsize": SMALL["font"], "legend.title_fontsize": SMALL["font"], "figure.titlesize": 14}
+    sizes: dict[Any, float] = {
+        "font.size": SMALL["font"],
+        "axes.labelsize": SMALL["label"],
+        "axes.titlesize": SMALL["title"],
+    }
+    ticks: dict[Any, float] = {f"{axis}tick.labelsize": SMALL["font"] for axis in "xy"}
+    legend: dict[Any, float] = {
+        "legend.fontsize": SMALL["font"],
+        "legend.title_fontsize": SMALL["font"],
+        "figure.titlesize": 14,
+    }
     with own_settings(), matplotlib.rc_context(sizes | ticks | legend | {"errorbar.capsize": 2}):
         yield
 
 
 def new_figure(size: Range) -> Figure:
     """An empty figure of that size in inches that makes room for its words."""
-    figure = Figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    return figure
+    return Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
 
 
 def save_figure(figure: Figure, svg: str | Path, png: str | Path) -> None:
