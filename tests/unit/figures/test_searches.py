@@ -25,13 +25,11 @@ def three(finals: list[float], after: tuple[int, ...] = (1, 2)) -> list[list[dic
     """The three searches at 10 and 50 tasks, two values each; of weight sparsity nothing is published."""
     rows = []
     for count in (10, 50):
-        for segments in (2, 100):
-            rows.append(sweep("segment_search", count, finals, after, KNOWN, segments_per_unit=segments))
+        rows += [sweep("segment_search", count, finals, after, KNOWN, segments_per_unit=s) for s in (2, 100)]
         for density in (0.05, 0.9):
             more = {"winner_density": density, "segments_per_unit": count}
             rows.append(sweep("kw_sparsity_search", count, finals, after, KNOWN, **more))
-        for sparsity in (0.5, 0.99):
-            rows.append(sweep("w_sparsity_search", count, finals, after, weight_sparsity=sparsity))
+        rows += [sweep("w_sparsity_search", count, finals, after, weight_sparsity=q) for q in (0.5, 0.99)]
     return rows
 
 
