@@ -9,19 +9,22 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.dense.learner import DenseLearner
-from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import STRONGEST
 from active_dendrites.training.interruptions import Keeper
 from active_dendrites.training.state import Course
+
+if TYPE_CHECKING:
+    from active_dendrites.learners.dense.learner import DenseLearner
+    from active_dendrites.learners.sparse.side_by_side import InTurn
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ def make_reproducible(deterministic: bool) -> None:
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
 
 
-def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> DenseLearner | InTurn:
+def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> "DenseLearner | InTurn":
     """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do."""
     run = runs[0]
     rounded = run.numerics.precision in ("tf32", "bfloat16")
@@ -124,7 +127,13 @@ def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> DenseLearne
     whole = (
         rounded or drops or gated or ruled or run.update_norm_limit is not None or run.consolidation.include_segments
     )
-    return DenseLearner(runs, tasks) if whole or tasks.train_bytes.is_cuda else InTurn(runs, tasks)
+    if whole or tasks.train_bytes.is_cuda:
+        from active_dendrites.learners.dense.learner import DenseLearner
+
+        return DenseLearner(runs, tasks)
+    from active_dendrites.learners.sparse.side_by_side import InTurn  # loads Numba, which a GPU does not need
+
+    return InTurn(runs, tasks)
 
 
 class Progress:
