@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import oracle
 import pytest
 import torch
 
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
+from active_dendrites.learners import textbook
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
 
@@ -102,7 +102,7 @@ def expected(run: RunConfig, digits: MNIST) -> Found:
 def learn_plainly(run: RunConfig, digits: MNIST) -> Found:
     size = run.context.num_pixels if run.context.kind == "inferred_prototype" else 784
     network = Network(run.network, 784, size, run.seed, as_dtype(run.numerics.precision))
-    theta, rows, losses, activity = oracle.train(run, digits, network)
+    theta, rows, losses, activity = textbook.train(run, digits, network)
     per_epoch = len(losses) // (run.num_tasks * run.epochs)
     means = torch.tensor(losses, dtype=torch.float64).view(-1, per_epoch).mean(1)
     return Found(theta, rows, means.tolist(), activity)

@@ -5,7 +5,6 @@ rule benchmark:
     """Time steps by number of segments, then start, memory, evaluation; on an otherwise idle machine."""
     input:
         mnist=rules.prepare_mnist.output,
-        oracle="tests/support/oracle.py",
     output:
         steps=f"{RESULTS}/benchmark/steps.csv",
         svg=f"{RESULTS}/benchmark/steps.svg",
@@ -22,7 +21,7 @@ rule benchmark:
         device=config["device"],
         figure=subpath(output.svg, strip_suffix=".svg"),
     shell:
-        'exec 2> {log:q}; export PYTHONPATH="$PYTHONPATH:$(dirname {input.oracle:q})";'
+        "exec 2> {log:q};"
         " python workflow/scripts/benchmark.py {params.places:q} --threads {threads}"
         " --device {params.device} --table {output.steps:q} --figure {params.figure:q};"
         " python workflow/scripts/benchmark_limits.py {params.places:q} --threads {threads} --table {output.limits:q}"

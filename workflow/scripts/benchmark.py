@@ -16,13 +16,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 import torch
-from oracle import Oracle
 
 from active_dendrites.data import images as mnist
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.side_by_side import InTurn
+from active_dendrites.learners.textbook import Oracle
 from active_dendrites.runs.files import whole_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.declarations import PAPER, Declarations

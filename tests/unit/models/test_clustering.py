@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from clusters import PlainClusters, plain_probability, plain_t2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
+from active_dendrites.learners.textbook import PlainClusters, plain_probability, plain_t2
 from active_dendrites.models import clustering
 from active_dendrites.models.clustering import OnlineClusters, critical_t2, rejecting_bound, two_sample_t2
 
