@@ -22,7 +22,7 @@ from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.side_by_side import InTurn
-from active_dendrites.learners.textbook import Oracle
+from active_dendrites.learners.textbook import TextbookNetwork
 from active_dendrites.runs.files import whole_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.declarations import PAPER, Declarations
@@ -73,7 +73,7 @@ def measure(
     runs = [run.model_copy(update={"seed": seed}) for seed in range(1, seeds + 1)]
     tasks = PermutedTasks(images, run.data, 1, device, torch.float32)
     learner = make_learner(runs, tasks)
-    oracle = Oracle(run, learner.networks[0])
+    textbook_network = TextbookNetwork(run, learner.networks[0])
     context, orders = tasks.mean_image(0)[None], [generator(each.seed, "batch order") for each in runs]
     learner.begin_task(0)
     x, labels = tasks.batch(0, torch.arange(run.batch_size, device=device))
@@ -82,24 +82,24 @@ def measure(
         return learner.learn_epoch(0, orders)
 
     def textbook() -> object:
-        return oracle.step(x, labels, context.expand(len(x), -1))
+        return textbook_network.step(x, labels, context.expand(len(x), -1))
 
     for _ in range(3):
         ours()
     textbook()
     of_ours: list[float] = []
-    of_oracle: list[float] = []
+    of_textbook: list[float] = []
     for _ in range(repeats):
         ours()  # the textbook formulation has emptied the caches
         of_ours += [timed(ours) / steps for _ in range(EPOCHS)]
-        of_oracle.append(timed(textbook))
-    ours_ms, oracle_ms = statistics.median(of_ours), statistics.median(of_oracle)
+        of_textbook.append(timed(textbook))
+    ours_ms, textbook_ms = statistics.median(of_ours), statistics.median(of_textbook)
     return {
         "segments": run.network.segments_per_unit,
         "seeds": seeds,
         "ours_ms": ours_ms,
-        "oracle_ms": oracle_ms,
-        "ratio": seeds * oracle_ms / ours_ms,
+        "oracle_ms": textbook_ms,
+        "ratio": seeds * textbook_ms / ours_ms,
         "floor_ms": seeds * floor(run, *work_left(run, learner, pixels_on), *rates),
         "ours_steps": repeats * EPOCHS * steps,
         "oracle_steps": repeats,

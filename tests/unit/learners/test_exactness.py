@@ -20,14 +20,14 @@ from active_dendrites.methods.xdg import task_gates
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])
 @pytest.mark.parametrize("case", CASES)
-def test_learner_equals_oracle(kind: type, case: str, small_run, digits) -> None:
+def test_learner_equals_textbook(kind: type, case: str, small_run, digits) -> None:
     variant, overrides = CASES[case]
     run = small_run(variant, **overrides)
     assert_equal(learn(kind, [run], digits)[0], expected(run, digits), 1e-10)
 
 
 @pytest.mark.parametrize("case", WHOLE_CASES)
-def test_whole_tensors_equal_oracle(case: str, small_run, digits) -> None:
+def test_whole_tensors_equal_textbook(case: str, small_run, digits) -> None:
     variant, overrides = WHOLE_CASES[case]
     run = small_run(variant, **overrides)
     assert_equal(learn(DenseLearner, [run], digits)[0], expected(run, digits), 1e-10)
@@ -35,17 +35,17 @@ def test_whole_tensors_equal_oracle(case: str, small_run, digits) -> None:
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])
 @pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "ReLU with dendrites", "MLP", "prototype inferred"])
-def test_seeds_side_by_side_equal_oracle(kind: type, case: str, small_run, digits) -> None:
+def test_seeds_side_by_side_equal_textbook(kind: type, case: str, small_run, digits) -> None:
     """Each seed is learned as if it were alone."""
-    assert_seeds_equal_oracle(kind, *CASES[case], small_run, digits)
+    assert_seeds_equal_textbook(kind, *CASES[case], small_run, digits)
 
 
 @pytest.mark.parametrize("case", ["SI + XdG", "SI with dropout", "a step held short"])
-def test_whole_tensors_of_several_seeds_equal_oracle(case: str, small_run, digits) -> None:
-    assert_seeds_equal_oracle(DenseLearner, *WHOLE_CASES[case], small_run, digits)
+def test_whole_tensors_of_several_seeds_equal_textbook(case: str, small_run, digits) -> None:
+    assert_seeds_equal_textbook(DenseLearner, *WHOLE_CASES[case], small_run, digits)
 
 
-def assert_seeds_equal_oracle(kind: type, variant: str, overrides: dict, small_run, digits) -> None:
+def assert_seeds_equal_textbook(kind: type, variant: str, overrides: dict, small_run, digits) -> None:
     runs = [small_run(variant, **overrides, epochs=2, seed=seed) for seed in (5, 1, 8)]
     for run, found in zip(runs, learn(kind, runs, digits), strict=True):
         assert_equal(found, expected(run, digits), 1e-10)

@@ -26,7 +26,7 @@ def reproducible():
 
 
 @pytest.mark.parametrize("case", ALL_CASES)
-def test_learner_equals_oracle(case: str, small_run, digits) -> None:
+def test_learner_equals_textbook(case: str, small_run, digits) -> None:
     variant, overrides = ALL_CASES[case]
     run = small_run(variant, **overrides)
     assert_equal(learn(DenseLearner, [run], digits, GPU)[0], expected(run, digits), 1e-10)
@@ -36,7 +36,7 @@ SIDE_BY_SIDE = ["prototype", "SI, Adam kept", "MLP", "prototype inferred", "SI +
 
 
 @pytest.mark.parametrize("case", SIDE_BY_SIDE)
-def test_eight_seeds_side_by_side_equal_oracle(case: str, small_run, digits) -> None:
+def test_eight_seeds_side_by_side_equal_textbook(case: str, small_run, digits) -> None:
     variant, overrides = ALL_CASES[case]
     runs = [small_run(variant, **overrides, epochs=1, seed=seed) for seed in range(8)]
     for run, found in zip(runs, learn(DenseLearner, runs, digits, GPU), strict=True):

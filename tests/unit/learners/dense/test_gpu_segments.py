@@ -111,7 +111,7 @@ def test_saved_segments_go_on(kept: bool, small_run) -> None:
 
 @runs_kernels
 @pytest.mark.parametrize("variant", ["prototype", "si_prototype"])
-def test_learner_with_lazy_segments_equals_oracle(variant: str, small_run, digits, monkeypatch) -> None:
+def test_learner_with_lazy_segments_equals_textbook(variant: str, small_run, digits, monkeypatch) -> None:
     make = dense.make_segments
     monkeypatch.setattr(dense, "make_segments", lambda run, networks, lazy: make(run, networks, lazy=True))
     sizes = {"network__hidden_units": [3, 2], "num_tasks": 3, "epochs": 1, "batch_size": 128}

@@ -57,7 +57,7 @@ def forward(
     return x @ theta["output.weight"].T + theta["output.bias"], x
 
 
-class Oracle:
+class TextbookNetwork:
     """A network in training: parameters, Adam over all of them, and Synaptic Intelligence if the run has it."""
 
     def __init__(self, run: RunConfig, network: Network) -> None:
@@ -193,7 +193,7 @@ def train(
     """Learn all tasks; returns the parameters, the accuracies after each task, the loss of each step, and, for each
     task and unit of the last hidden layer, the fraction of test images that switch it on after the last task.
     """
-    oracle, dtype = Oracle(run, network), network.output.weight.dtype
+    learned, dtype = TextbookNetwork(run, network), network.output.weight.dtype
     permutations = task_permutations(run.num_tasks, 784, run.data.permutation_seed, run.data.first_task_identity)
     gated, drops = run.network.task_gate_density is not None, run.network.hidden_dropout > 0
     gates = task_gates(run.network, run.num_tasks, run.seed) if gated else None
@@ -208,21 +208,21 @@ def train(
     rows, losses = [], []
     for task in range(run.num_tasks):
         if run.reset_optimizer:
-            oracle.reset_adam()
+            learned.reset_adam()
         train_x = normalise(mnist.train_images, task)
         contexts.of_task(train_x)
         for _ in range(run.epochs):
             for batch in draw_batches(run, len(train_x), order):
                 x, keep = train_x[batch], draw_keep(run, gates_of(task), draws, dtype) if drops else None
-                losses.append(oracle.step(x, mnist.train_labels[batch], contexts.of_batch(x), gates_of(task), keep))
-        oracle.end_task()
+                losses.append(learned.step(x, mnist.train_labels[batch], contexts.of_batch(x), gates_of(task), keep))
+        learned.end_task()
         tested = []
         for seen in range(task + 1):
             x = normalise(mnist.test_images, seen)
-            tested.append(forward(oracle.theta, run, x, contexts.of_images(x), gates_of(seen)))
+            tested.append(forward(learned.theta, run, x, contexts.of_images(x), gates_of(seen)))
         rows.append([(logits.argmax(1) == mnist.test_labels).double().mean().item() for logits, _ in tested])
     activity = np.stack([(last != 0).double().mean(0).detach().numpy() for _, last in tested])
-    return {n: p.detach() for n, p in oracle.theta.items()}, rows, losses, activity
+    return {n: p.detach() for n, p in learned.theta.items()}, rows, losses, activity
 
 
 # -- clusters of inferred prototypes, as method 3.3 writes them: nothing remembered, nothing left out ------------------
