@@ -18,6 +18,7 @@ from stopping import Stopping
 from test_resume import FORK, digest
 
 import active_dendrites
+from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.runs.files import NoRoomError
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import read_accuracy, write_accuracy
@@ -112,7 +113,7 @@ def test_another_arithmetic_is_refused(run, digits, stopped: Path, monkeypatch) 
     with pytest.raises(CheckpointError, match="numerics: found 1, expected 2"):
         go_on(run, digits, stopped)
     monkeypatch.undo()
-    monkeypatch.setattr(engine, "InTurn", engine.DenseLearner)
+    monkeypatch.setattr(engine, "make_learner", DenseLearner)
     with pytest.raises(CheckpointError, match="arithmetic: found InTurn on cpu, expected DenseLearner on cpu"):
         go_on(run, digits, stopped)
 

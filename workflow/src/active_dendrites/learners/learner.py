@@ -1,12 +1,15 @@
-"""What the loop of `engine` asks of a learner: to learn step by step, to be tested, to be saved between steps."""
+"""What the training loop asks of a learner: to learn step by step, to be tested, to be saved between steps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 
+from active_dendrites.data.batches import Batches
+from active_dendrites.models.contexts import NoContexts
+from active_dendrites.models.networks import Network
 from active_dendrites.models.saving import State
 
 
@@ -15,7 +18,19 @@ class Learner(ABC):
 
     A learner is saved in two parts for each seed: its `state`, and the `changes` of what is large and mostly stays as
     it is. All changes since the learner was made, in their order, and the last state are the whole of it.
+
+    Attributes:
+        identity: names the arithmetic in checkpoints: those of one learner do not go on in another. It never changes,
+            whatever the class is called.
+        networks: one for each seed; after `end_task` they hold what was learned.
+        contexts: of each seed.
+        batches: how an epoch is cut into steps.
     """
+
+    identity: ClassVar[str]
+    networks: Sequence[Network]
+    contexts: Sequence[NoContexts]
+    batches: Batches
 
     @abstractmethod
     def begin_task(self, task: int) -> None:
@@ -53,6 +68,10 @@ class Learner(ABC):
     @abstractmethod
     def end_task(self) -> None:
         """Consolidate what was learned."""
+
+    @abstractmethod
+    def evaluate(self, which: Sequence[int]) -> "Tested":
+        """Test these tasks, by their index from 0; of context networks, with the prototypes known so far."""
 
     @property
     @abstractmethod

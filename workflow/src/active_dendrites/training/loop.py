@@ -9,22 +9,18 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from active_dendrites.data.images import MNIST
 from active_dendrites.data.tasks import PermutedTasks
+from active_dendrites.learners.learner import Learner
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import STRONGEST
 from active_dendrites.training.interruptions import Keeper
 from active_dendrites.training.state import Course
-
-if TYPE_CHECKING:
-    from active_dendrites.learners.dense.learner import DenseLearner
-    from active_dendrites.learners.sparse.side_by_side import InTurn
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +70,7 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device, keeper:
     learner = make_learner(runs, PermutedTasks(mnist, run.data, run.num_tasks, device, dtype))
     course = Course(runs, learner)
     if keeper:
-        keeper.resume(course, f"{type(learner).__name__} on {device.type}")
+        keeper.resume(course, f"{learner.identity} on {device.type}")
     progress = Progress(course)
     while True:
         course.begin_task()
@@ -117,7 +113,7 @@ def make_reproducible(deterministic: bool) -> None:
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
 
 
-def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> "DenseLearner | InTurn":
+def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner:
     """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do."""
     run = runs[0]
     rounded = run.numerics.precision in ("tf32", "bfloat16")

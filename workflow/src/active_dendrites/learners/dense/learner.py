@@ -46,6 +46,8 @@ class DenseLearner(Learner):
         contexts: likewise.
     """
 
+    identity = "DenseLearner"
+
     def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks) -> None:
         run, device, on_gpu = runs[0], tasks.train_bytes.device, tasks.train_bytes.is_cuda
         self.run, self.tasks = run, tasks

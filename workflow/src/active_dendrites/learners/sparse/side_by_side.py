@@ -15,6 +15,8 @@ from active_dendrites.settings.run import RunConfig
 class InTurn(Learner):
     """A sparse learner for each seed: within an epoch one after the other."""
 
+    identity = "InTurn"
+
     def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks) -> None:
         self.learners = [SparseLearner(run, tasks) for run in runs]
         self.networks = [learner.network for learner in self.learners]
