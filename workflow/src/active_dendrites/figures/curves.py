@@ -79,7 +79,7 @@ def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The rows of a summary table that have this quantity, in the order of legends and in units of the figure.
 
     Args:
-        table: as `plotting.read_table` gives it.
+        table: as `style.read_table` gives it.
     Returns: variant, label, num_tasks, n, value, low, high, published, quoted.
     Raises: ValueError if no row has it.
     """
@@ -128,7 +128,7 @@ def draw_accuracy(table: pd.DataFrame, title: str, limits: Range) -> Figure:
     """Accuracy by number of tasks, a curve per variant, published values beside it.
 
     Args:
-        table: kind summary, as `plotting.read_table` gives it.
+        table: kind summary, as `style.read_table` gives it.
         limits: of the accuracy axis, %, as in the paper; widened where a value lies outside. At reduced scale
             the data alone decide.
     """

@@ -29,7 +29,7 @@ def draw_matrices(table: pd.DataFrame, title: str) -> Figure:
     """A heat map per variant, task by after-task, all on one scale of colours; what was not measured is blank.
 
     Args:
-        table: kind matrix, as `plotting.read_table` gives it.
+        table: kind matrix, as `style.read_table` gives it.
     """
     reduced = plotting.is_reduced(table)
     panels = [
@@ -95,7 +95,7 @@ def draw_activity(table: pd.DataFrame, title: str) -> Figure:
     """Which units each task switches on, and how far the subnetworks of two tasks overlap. Source: method 6, figure 6.
 
     Args:
-        table: kind activity, as `plotting.read_table` gives it, of one variant and number of tasks.
+        table: kind activity, as `style.read_table` gives it, of one variant and number of tasks.
     Raises: ValueError if it holds several.
     """
     if len(table[["variant", "num_tasks"]].drop_duplicates()) != 1:

@@ -26,7 +26,7 @@ def draw_clouds(table: pd.DataFrame, title: str) -> Figure:
     Half a violin, a box and the runs themselves for each searched value; too few or equal runs are points alone.
 
     Args:
-        table: kind search, as `plotting.read_table` gives it.
+        table: kind search, as `style.read_table` gives it.
     Raises: ValueError if it has none of the three searches.
     """
     reduced = plotting.is_reduced(table)

@@ -34,7 +34,7 @@ def draw_search_curves(table: pd.DataFrame, title: str) -> Figure:
     """Accuracy after each task, a panel per search and number of tasks, a colour per searched value. Figure (ii).
 
     Args:
-        table: kind search, as `plotting.read_table` gives it.
+        table: kind search, as `style.read_table` gives it.
     Raises: ValueError if it has none of the three searches.
     """
     shown = searches.in_percent(searches.chosen(table, SWEEPS))
@@ -82,7 +82,7 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
     """Final accuracy by segments per unit and by activation density, a line per number of tasks. Figure (iv).
 
     Args:
-        table: kind search, as `plotting.read_table` gives it; rows of `optimal` become a star in the first panel.
+        table: kind search, as `style.read_table` gives it; rows of `optimal` become a star in the first panel.
     Raises: ValueError if it has neither search.
     """
     reduced, styles = plotting.is_reduced(table), searches.hues(table["num_tasks"])
@@ -185,7 +185,7 @@ def draw_si_search(table: pd.DataFrame, title: str) -> Figure:
     Figure (iii). The one configuration that is not of a search (50 tasks) is a star.
 
     Args:
-        table: kind search, as `plotting.read_table` gives it.
+        table: kind search, as `style.read_table` gives it.
     Raises: ValueError if it has none of them.
     """
     runs = searches.with_value(searches.final_runs(searches.chosen(table, SI_LABELS)), SEGMENTS)
@@ -228,7 +228,7 @@ def draw_cross_search(table: pd.DataFrame, title: str) -> Figure:
     """Final accuracy by activation density, a column per number of segments, a row per sparsity, a line per rate.
 
     Args:
-        table: kind search, as `plotting.read_table` gives it. Raises: ValueError if it lacks the search.
+        table: kind search, as `style.read_table` gives it. Raises: ValueError if it lacks the search.
     """
     runs = searches.final_runs(searches.chosen(table, ["cross_search"]))
     for parameter in (SEGMENTS, DENSITY, SPARSITY, RATE):
@@ -261,7 +261,7 @@ def draw_strengths(table: pd.DataFrame, title: str) -> Figure:
     """Final accuracy by strength of Synaptic Intelligence, a line per damping, a panel per number of tasks.
 
     Args:
-        table: kind search, as `plotting.read_table` gives it. Raises: ValueError if it lacks the search.
+        table: kind search, as `style.read_table` gives it. Raises: ValueError if it lacks the search.
     """
     runs = searches.final_runs(searches.chosen(table, ["si_masse"]))
     for parameter in (STRENGTH, DAMPING):

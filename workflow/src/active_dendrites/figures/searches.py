@@ -1,6 +1,6 @@
 """What figures of the hyperparameter searches share (method 7): searched settings, means over seeds, axes, marks.
 
-`plotting_clouds` draws single runs, `plotting_sweeps` their means. A search table has a row per run and number of
+`rain_clouds` draws single runs, `search_lines` their means. A search table has a row per run and number of
 tasks learned.
 """
 
@@ -52,7 +52,7 @@ def final_runs(table: pd.DataFrame) -> pd.DataFrame:
     """The rows after the last task, a row per run, accuracies in %.
 
     Args:
-        table: kind search, as `plotting.read_table` gives it.
+        table: kind search, as `style.read_table` gives it.
     Raises: ValueError naming a run that was not tested after its last task.
     """
     runs = ["variant", "num_tasks", "seed"]

@@ -1,7 +1,7 @@
 """What all figures share: colour, marker and order of each variant, tables, marks, title, caption and files.
 
-`plotting_curves` draws by number of tasks, `plotting_panels` heat maps, `plotting_searches` and `plotting_clouds`
-the hyperparameter searches. A figure is drawn from one table; the table holds fractions, the figure shows %. The
+`curves` draws by number of tasks, `heat_maps` matrices, `rain_clouds` and `search_lines` the hyperparameter searches.
+A figure is drawn from one table; the table holds fractions, the figure shows %. The
 same table gives the same bytes, whatever a user's own settings of matplotlib are.
 """
 

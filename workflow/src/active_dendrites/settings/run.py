@@ -1,7 +1,4 @@
-"""The settings of one run, checked and frozen, and how YAML files with settings are read.
-
-Every value remembers the file and key it came from, so that a fault can be reported where it was written.
-"""
+"""The settings of one run, checked and frozen."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -2,7 +2,7 @@
 
 A rule of one's own is one function here, under `@segment_rule`. It takes responses (..., S), of S segments, and gives
 (...); autograd finds its gradient. Networks under `strongest` are learned by what can move alone; under any other rule
-every segment moves at each step (`dense_parts.RuledSegments`), which takes as long as it sounds.
+every segment moves at each step (`learners.dense.segments.RuledSegments`), which takes as long as it sounds.
 
 Settings hold the name of a rule, not its text: a rule that changes needs another name, or runs before and after are
 taken for the same. Loads no PyTorch, because names are checked each time the workflow starts: rules call methods of

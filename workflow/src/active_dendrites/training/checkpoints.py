@@ -1,8 +1,8 @@
 """Checkpoints of a run, in its folder: written whole or not at all, with sums, and read without running any code.
 
 A checkpoint is a manifest, `000012.json`, and the files it names with their SHA-256: `000012-state.pt` and the
-`...-changes.pt` of this one and of those before it (see `learner.Learner`). The manifest is written last. The one
-before is kept, for the case that the newest is damaged.
+`...-changes.pt` of this one and of those before it (see `learners.learner.Learner`). The manifest is written last.
+The one before is kept, for the case that the newest is damaged.
 """
 
 import hashlib

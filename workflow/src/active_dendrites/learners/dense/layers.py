@@ -1,6 +1,6 @@
-"""What learning by whole tensors is made of: layers, segments and Adam of several networks at once.
+"""The layers of several networks at once, as whole tensors.
 
-Letters: R networks, B batch, I inputs, U units, S segments per unit, C size of the context.
+Letters: R networks, B batch, I inputs, U units.
 """
 
 from collections.abc import Sequence

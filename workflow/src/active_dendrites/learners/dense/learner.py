@@ -1,7 +1,7 @@
 """Learning by whole tensors: several seeds side by side, any device, any setting.
 
 Every tensor has a leading axis of seeds, which no sum crosses: seeds share kernels, never numbers. On a GPU a step is
-recorded once and replayed (`graphs.Replayed`), so it reads and changes only tensors that stay where they are.
+recorded once and replayed (`cuda_graph.Replayed`), so it reads and changes only tensors that stay where they are.
 
 Letters: R seeds, B batch, P pixels, I inputs, U units, S segments per unit, C size of the context, N contexts.
 """

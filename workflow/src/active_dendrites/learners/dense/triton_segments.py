@@ -1,6 +1,6 @@
 """The segments of one layer of several networks on a GPU: only those that can move are touched, however many there are.
 
-The GPU's form of `sparse_parts.Segments` and `kernels.advance_segments`, as one Triton kernel.
+The GPU's form of `sparse.segments.Segments` and its kernel `advance_segments`, as one Triton kernel.
 
 Letters: R seeds, learned side by side, U units, S segments per unit, C size of the context.
 """

@@ -1,6 +1,6 @@
-"""The parts of the sparse learner: images as lists, layers in tiles, their inputs by list or matrix, segments.
+"""Layers in tiles, and their inputs by list or matrix.
 
-Letters: B samples, I inputs, U units, T tiles, L lanes, S segments per unit, C size of the context, N contexts.
+Letters: B samples, I inputs, U units, T tiles, L lanes, N contexts.
 """
 
 from collections.abc import Callable

@@ -1,12 +1,12 @@
-"""Learning on a CPU by what is not zero: the same network, steps and tests as `dense`, with the idle work left out.
+"""Learning on a CPU by what is not zero: the same network, steps and tests as the dense learner, without the idle work.
 
 What makes it fast, and why it changes nothing:
 
 * Inputs that are zero (losers among k-winners, and black pixels once black is taken out) add nothing to a response,
-  get no weight gradient and pass none down: only the others are read (`kernels.respond`, `update`, `backpropagate`).
-  After a ReLU too many are left for lists, and matrix products are faster (`sparse_parts.Whole`).
+  get no weight gradient and pass none down: only the others are read (kernels `respond`, `update`, `backpropagate`).
+  After a ReLU too many are left for lists, and matrix products are faster (`layers.Whole`).
 * About half of the units never win within a task. Without a gradient since Adam was reset a unit has no moments, so
-  neither its weights nor those from it to the layer above can move: they are left out (`sparse_parts.Weights`).
+  neither its weights nor those from it to the layer above can move: they are left out (`layers.Weights`).
 * A batch shares one context, so a segment answers once per step, not once per sample; a segment that has not won
   since Adam was reset has no moments and cannot move, so its answer stays (`advance_segments`).
 * While the context stays the same, the moments of a segment are multiples of it: two numbers (`move_shared`).
@@ -42,7 +42,7 @@ TEST_BATCH = 1000
 
 
 class SparseLearner:
-    """Learns and tests one network on a CPU; `engine.InTurn` makes a `Learner` of several.
+    """Learns and tests one network on a CPU; `side_by_side.InTurn` makes a `Learner` of several.
 
     Args:
         run: settings.

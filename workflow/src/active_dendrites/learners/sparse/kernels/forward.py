@@ -1,11 +1,14 @@
-"""The inner loops of learning on a CPU, compiled once and cached. Each works on a range, so that threads can share it.
+"""The way forward: responses, winners, loss. Compiled once and cached; each loop works on a range of its own.
+
+A kernel calls no kernel of another file, since the cache of one does not notice changes in another; for the same reason
+each file has a `compiled` of its own.
 
 Weights are kept in tiles, W[tile, input, lane]: unit = tile * lanes + lane. A tile of all inputs fits a core's
 second-level cache, each sample then touches only the rows of its non-zero inputs, and the loop over lanes is
 contiguous. Activity is dense in tiles, y[tile, sample, lane], and sparse by sample (CSR: `start`, `index`, `value`)
 or by unit (CSC, the same transposed). `lanes` pads the last tile; padded weights are masked and never win.
 
-Letters: B samples, I inputs, T tiles, L lanes, S segments per unit, C size of the context vector.
+Letters: B samples, I inputs, T tiles, L lanes.
 """
 
 import math
