@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from active_dendrites import NUMERICS
 from active_dendrites.planning.cost_model import (
-    company,
     count_steps,
     count_weights,
     moves_all_segments,
+    seed_group_factor,
     step_milliseconds,
 )
 from active_dendrites.runs.records import record_in
@@ -75,7 +75,7 @@ def has_results(scale: str, variant: str, num_tasks: int, seeds: tuple[int, ...]
 def training_minutes(num_seeds: int, wildcards, attempt) -> int:
     """A generous limit for the queue of a cluster: at least twice what a step costs, and twice that if it failed."""
     run, on_cpu = resolve(wildcards), config["device"] == "cpu"
-    expected = count_steps(run) * step_milliseconds(run, on_cpu) * company(num_seeds, on_cpu) / 60_000
+    expected = count_steps(run) * step_milliseconds(run, on_cpu) * seed_group_factor(num_seeds, on_cpu) / 60_000
     # Expected is what was measured on a CPU. For a GPU it is generous already, and not measured.
     return round(repeated(attempt) * (15 + (6 if on_cpu else 2) * expected))
 

@@ -9,7 +9,13 @@ import pytest
 
 from active_dendrites import NUMERICS
 from active_dendrites.data.batches import Batches
-from active_dendrites.planning.cost_model import company, count_steps, run_bytes, run_seconds, step_milliseconds
+from active_dendrites.planning.cost_model import (
+    count_steps,
+    run_bytes,
+    run_seconds,
+    seed_group_factor,
+    step_milliseconds,
+)
 from active_dendrites.planning.plan import (
     MISSING,
     Hardware,
@@ -138,7 +144,7 @@ def test_seeds_side_by_side_share_a_gpu(tmp_path: Path, run: RunConfig) -> None:
     gpu = Hardware("cuda", None, None)
     (alone, _), (one_of_eight, _) = (estimate(planned(tmp_path / "seed-1", run, num_seeds=n), gpu) for n in (1, 8))
     assert one_of_eight == pytest.approx(alone * 2.75 / 8)
-    assert (company(8, on_cpu=True), company(1, on_cpu=False)) == (8, 1)
+    assert (seed_group_factor(8, on_cpu=True), seed_group_factor(1, on_cpu=False)) == (8, 1)
 
 
 def test_the_model_counts_the_steps_that_are_taken(declarations: Declarations) -> None:

@@ -65,7 +65,7 @@ def gpu_milliseconds(run: RunConfig) -> float:
     return 5 + 20 * inferred + 0.1 * (feedforward + every_segment * segments)
 
 
-def company(num_seeds: int, on_cpu: bool) -> float:
+def seed_group_factor(num_seeds: int, on_cpu: bool) -> float:
     """How many times as long seeds side by side take as one: a CPU takes them in turn, a GPU eight in 2.75 times."""
     return num_seeds if on_cpu else 1 + (num_seeds - 1) / 4
 
@@ -74,7 +74,7 @@ def run_seconds(run: RunConfig, on_cpu: bool, num_seeds: int = 1) -> float:
     """Learning and tests of seeds side by side."""
     # Testing an image is a third of learning it: there is no way back through the network.
     tests = sum(after_each_task(run)) * DATASETS[run.dataset].test_images / run.batch_size / 3
-    return (count_steps(run) + tests) * step_milliseconds(run, on_cpu) / 1000 * company(num_seeds, on_cpu)
+    return (count_steps(run) + tests) * step_milliseconds(run, on_cpu) / 1000 * seed_group_factor(num_seeds, on_cpu)
 
 
 def after_each_task(run: RunConfig) -> Iterator[int]:
