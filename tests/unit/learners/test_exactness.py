@@ -52,7 +52,7 @@ def assert_seeds_equal_textbook(kind: type, variant: str, overrides: dict, small
 
 
 @pytest.mark.parametrize("kind", [InTurn, DenseLearner])
-def test_company_changes_nothing(kind: type, small_run, digits) -> None:
+def test_seed_group_changes_nothing(kind: type, small_run, digits) -> None:
     """Where seeds take turns not even a bit; products of other shapes may sum in another order."""
     runs = [small_run("si_prototype", num_tasks=2, epochs=1, seed=seed) for seed in (5, 1, 8)]
     (alone,), together = learn(kind, runs[1:2], digits), learn(kind, runs, digits)

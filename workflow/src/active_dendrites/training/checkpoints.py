@@ -43,11 +43,11 @@ class Checkpoints:
     Args:
         run_folder: of the run.
         identity: what a training must have in common with the one that wrote a checkpoint, in words.
-        company: the seeds that are saved together.
+        seed_group: the seeds that are saved together.
     """
 
-    def __init__(self, run_folder: Path, identity: Mapping[str, str], company: list[int]) -> None:
-        self.folder, self.identity, self.company = run_folder / FOLDER, dict(identity), company
+    def __init__(self, run_folder: Path, identity: Mapping[str, str], seed_group: list[int]) -> None:
+        self.folder, self.identity, self.seed_group = run_folder / FOLDER, dict(identity), seed_group
         self.changes: list[Part] = []  # since the run began
         self.newest: int | None = None  # that was written or loaded
         self.before: int | None = None  # and the one before it
@@ -87,7 +87,7 @@ class Checkpoints:
         return Part(name, sink.bytes, sink.digest.hexdigest())
 
     def _write_manifest(self, serial: int, parts: list[Part]) -> None:
-        content = {"identity": self.identity, "company": self.company, "parts": [part._asdict() for part in parts]}
+        content = {"identity": self.identity, "company": self.seed_group, "parts": [part._asdict() for part in parts]}
         with whole_file(self.folder / f"{serial:06d}.json") as file:
             json.dump({**content, "sha256": digest_of(content)}, file, indent=1)
             file.write("\n")
@@ -105,11 +105,11 @@ class Checkpoints:
         self.newest, self.changes = serial, parts[:-1]
         return state, changes
 
-    def are_of_company(self) -> bool:
-        """Whether all that are whole were written in the same company."""
+    def are_of_seed_group(self) -> bool:
+        """Whether all that are whole were written in the same seed group."""
         for serial in self.serials():
             try:
-                if self._read_manifest(serial)["company"] != self.company:
+                if self._read_manifest(serial)["company"] != self.seed_group:
                     return False
             except DamagedError:
                 continue

@@ -80,9 +80,9 @@ class Keeper:
             arithmetic: how the course computes.
         Raises: CheckpointError if checkpoints are of other settings or arithmetic, or all damaged; NoProgressError.
         """
-        company = [run.seed for run in self.runs]
+        seed_group = [run.seed for run in self.runs]
         self.checkpoints = [
-            Checkpoints(folder, identity(run, arithmetic), company)
+            Checkpoints(folder, identity(run, arithmetic), seed_group)
             for run, folder in zip(self.runs, self.folders, strict=True)
         ]
         for folder in self.folders:
@@ -90,7 +90,7 @@ class Keeper:
         serials = [checkpoints.serials() for checkpoints in self.checkpoints]
         self.serial = max(map(max, filter(None, serials)), default=0)
         # Some have none at all: either all were never saved together, or one was begun without the others.
-        never_all = [] in serials and all(checkpoints.are_of_company() for checkpoints in self.checkpoints)
+        never_all = [] in serials and all(checkpoints.are_of_seed_group() for checkpoints in self.checkpoints)
         if self.serial and never_all:
             log.info("a process died while it saved these seeds for the first time: they start with the first task")
         elif self.serial:

@@ -52,7 +52,7 @@ class Result:
 def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device, keeper: Keeper | None = None) -> list[Result]:
     """Learn one sequence of tasks with several seeds side by side. Source: method 3.1 and 4 to 6.
 
-    Every seed has generators of its own, so that its result does not depend on its company, but for rounding.
+    Every seed has generators of its own, so that its result does not depend on its seed group, but for rounding.
 
     Args:
         runs: equal but for the seed.
@@ -61,7 +61,7 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device, keeper:
     Raises: DivergedError if a loss stops being a number; ValueError if runs differ, or data and settings do not fit;
         what the keeper raises.
     """
-    check_company(runs)
+    check_seed_group(runs)
     run = runs[0]
     make_reproducible(run.numerics.deterministic)
     if device.type == "cuda" and device.index is not None:
@@ -95,7 +95,7 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device, keeper:
     ]
 
 
-def check_company(runs: Sequence[RunConfig]) -> None:
+def check_seed_group(runs: Sequence[RunConfig]) -> None:
     """Raises: ValueError unless the runs differ in their seeds, and in nothing else."""
     seeds = [run.seed for run in runs]
     if not seeds or len(set(seeds)) < len(seeds):
