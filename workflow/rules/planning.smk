@@ -18,6 +18,7 @@ from active_dendrites.planning.plan import (
     retrained,
     why,
 )
+from active_dendrites.runs.folders import run_of
 
 TRAINING_RULES = {training.name for training in TRAININGS}
 NAMES = {(scale, *run): name for name, (scale, runs) in TARGETS.items() for run in runs}
@@ -79,7 +80,7 @@ def runs_of_job(job) -> Iterator[PlannedRun]:
     name = NAMES.get((scale, variant, num_tasks), f"{variant}, {num_tasks} tasks")
     folders = [Path(path).parent for path in job.output.record]
     for folder in folders:
-        seed = int(folder.name.removeprefix("seed-"))
+        seed = run_of(folder).seed
         settings = settings_of(scale, variant, num_tasks)
         yield PlannedRun(name, scale, seed, len(folders), folder, settings, trigger_of(job))
 
