@@ -169,10 +169,10 @@ def test_a_rule_of_verdicts_judges_again_and_trains_nothing(finished: Project) -
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("tables", {"aggregate", "draw", "report", "trace", "quick"}),
-        ("reproduction", {"reproduce", "report", "trace", "quick"}),
-        ("report_pages", {"report", "quick"}),
-        ("dense", set()),  # what learns has NUMERICS
+        ("evaluation/tables", {"aggregate", "draw", "report", "trace", "quick"}),
+        ("reproduction/verdicts", {"reproduce", "report", "trace", "quick"}),
+        ("reports/results_page", {"report", "quick"}),
+        ("learners/dense/learner", set()),  # what learns has NUMERICS
     ],
 )
 def test_code_remakes_what_it_makes(finished: Project, module: str, rules: set[str]) -> None:
