@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "envs" / "requirements.txt"
 
-TOOLS = ["cat", "cp", "dirname", "env", "mkdir", "mv", "rm", "sh", "sleep", "tail"]
+TOOLS = ["cat", "cp", "dirname", "env", "grep", "mkdir", "mv", "rm", "sh", "sleep", "tail"]
 
 # Answers `-c` with the real Python under another version, and only notes what `-m pip` was asked.
 FAKE_PYTHON = """\
@@ -32,6 +32,7 @@ case "$*" in
     ;;
 "-I -m pip install "*)
     echo "$*" >>"$FAKE_INSTALLS"
+    [ -z "${FAKE_PIP_SETTINGS:-}" ] || env | grep ^PIP_ >"$FAKE_PIP_SETTINGS"
     sleep "${FAKE_SECONDS:-0}"
     exit "${FAKE_STATUS:-0}"
     ;;
@@ -159,12 +160,46 @@ def test_environment_is_made_once(checkout: Checkout) -> None:
 
 def test_command_finds_tools_and_library_and_stays_where_it_was(checkout: Checkout, tmp_path: Path) -> None:
     show = 'echo "$PATH"; echo "$PYTHONPATH"; echo "${PYTHONHOME-none}"; pwd'
-    result = checkout.run("sh", "-c", show, cwd=tmp_path, PYTHONPATH="/kept", PYTHONHOME="/of/another/python")
+    result = checkout.run("sh", "-c", show, cwd=tmp_path, PYTHONHOME="/of/another/python")
     path, pythonpath, pythonhome, cwd = result.stdout.splitlines()
     assert path == f"{checkout.venv}/bin:{checkout.path}"
-    assert pythonpath == f"{checkout.root}/workflow/src:/kept"
+    assert pythonpath == f"{checkout.root}/workflow/src"
     assert pythonhome == "none"
     assert cwd == str(tmp_path)
+
+
+def test_a_pythonpath_is_left_out_and_said(checkout: Checkout) -> None:
+    checkout.run("env")
+    result = checkout.run("sh", "-c", 'echo "$PYTHONPATH:$PYTHONNOUSERSITE"', PYTHONPATH="/of/a/module/system")
+    assert result.stdout == f"{checkout.root}/workflow/src:1\n"
+    assert result.stderr == (
+        "envs/run: PYTHONPATH is not used here (/of/a/module/system); what a command needs of it goes to"
+        " ACTIVE_DENDRITES_PATH\n"
+    )
+
+
+def test_one_variable_adds_to_the_path(checkout: Checkout) -> None:
+    checkout.run("env")
+    result = checkout.run("sh", "-c", 'echo "$PYTHONPATH"', ACTIVE_DENDRITES_PATH="/mine:/and mine")
+    assert (result.stdout, result.stderr) == (f"{checkout.root}/workflow/src:/mine:/and mine\n", "")
+    inner = [str(checkout.root / "envs" / "run"), "sh", "-c", 'echo "$PYTHONPATH"']
+    nested = checkout.run(*inner, ACTIVE_DENDRITES_PATH="/mine")
+    assert (nested.stdout, nested.stderr) == (f"{checkout.root}/workflow/src:/mine\n", "")
+
+
+def test_pip_installs_into_the_environment_whatever_its_settings_say(checkout: Checkout, tmp_path: Path) -> None:
+    """They stand in the environment of many a shared machine, and would leave .venv empty or add to the lock."""
+    elsewhere = {
+        "PIP_USER": "1",
+        "PIP_TARGET": str(tmp_path / "elsewhere"),
+        "PIP_PREFIX": str(tmp_path / "elsewhere"),
+        "PIP_CONSTRAINT": "/of/the/machine",
+        "PIP_NO_DEPS": "1",
+        "PIP_INDEX_URL": "https://mirror.example/simple",
+    }
+    assert checkout.run("env", FAKE_PIP_SETTINGS=str(tmp_path / "settings"), **elsewhere).returncode == 0
+    settings = dict(line.split("=", 1) for line in (tmp_path / "settings").read_text().splitlines())
+    assert settings == {"PIP_USER": "0", "PIP_INDEX_URL": "https://mirror.example/simple"}
 
 
 def test_exit_status_and_arguments_are_passed_on(checkout: Checkout) -> None:
