@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.run import Configuration, RunConfig
 from active_dendrites.settings.yaml_files import ConfigError, typed, read_yaml
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import read_published
@@ -60,8 +60,8 @@ def given_seeds(key: str) -> Any:
     return given
 
 
-def declared_runs(scale: str, part: str | None = None) -> list[tuple[str, int]]:
-    """Every (variant, num_tasks) of a scale, or of one part of it, once, in the order of the experiments."""
+def declared_runs(scale: str, part: str | None = None) -> list[Configuration]:
+    """Every configuration of a scale, or of one part of it, once, in the order of the experiments."""
     runs = [run for experiment in experiments(part) for run in DECLARATIONS.runs_of(scale, experiment)]
     return list(dict.fromkeys(runs))
 
@@ -71,9 +71,9 @@ def experiments(part: str | None = None) -> list[str]:
     return [name for name, declared in DECLARATIONS.experiments.items() if part in (None, declared.part)]
 
 
-def name_targets() -> dict[str, tuple[str, list[tuple[str, int]]]]:
+def name_targets() -> dict[str, tuple[str, list[Configuration]]]:
     """{name: (scale, configurations)}: the original configurations, `quick_...` for those of quick; a sweep is one."""
-    targets: dict[str, tuple[str, list[tuple[str, int]]]] = {}
+    targets: dict[str, tuple[str, list[Configuration]]] = {}
     owners: dict[str, tuple[str, int]] = {}
     for scale in DECLARATIONS.scales:
         for variant, num_tasks in declared_runs(scale):
@@ -84,7 +84,7 @@ def name_targets() -> dict[str, tuple[str, list[tuple[str, int]]]]:
                     f"config/variants.yaml: {owner[0]}.target: found {name!r}, which {owners[name][0]} has,"
                     " expected a name of its own"
                 )
-            targets.setdefault(name, (scale, []))[1].append((variant, num_tasks))
+            targets.setdefault(name, (scale, []))[1].append(Configuration(variant, num_tasks))
     return targets
 
 

@@ -22,6 +22,7 @@ from active_dendrites.reproduction.verdicts import (
 )
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import CLUSTERS, Published, declared_rows
+from active_dendrites.settings.run import Configuration
 from active_dendrites.settings.yaml_files import ConfigError, one_of
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
@@ -48,7 +49,7 @@ def judged_runs(
 
 def outdated(declarations: Declarations) -> Callable[[Row], str | None]:
     """Tells why a row is not one of today's settings and arithmetic; None if it is."""
-    hashes: dict[tuple[str, int], str | None] = {}
+    hashes: dict[Configuration, str | None] = {}
 
     def today(variant: str, num_tasks: int, seed: int) -> str | None:
         try:
@@ -57,7 +58,7 @@ def outdated(declarations: Declarations) -> Callable[[Row], str | None]:
             return None
 
     def why(row: Row) -> str | None:
-        configuration = row.variant, row.num_tasks
+        configuration = Configuration(row.variant, row.num_tasks)
         if configuration not in hashes:
             hashes[configuration] = today(*configuration, row.seed)
         if row.settings_hash != hashes[configuration]:

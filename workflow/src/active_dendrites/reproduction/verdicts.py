@@ -19,7 +19,7 @@ from active_dendrites.runs.folders import configuration_folder, seed_folders
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
-from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.run import Configuration, RunConfig
 from active_dendrites.settings.yaml_files import ConfigError, one_of
 
 REPRODUCED = "reproduced"
@@ -207,14 +207,14 @@ def compare(
     declarations: Declarations, published: Published, scale: str, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()
 ) -> list[Comparison]:
     """Every published number beside ours, in the order of the experiments. At reduced scale without verdicts."""
-    of_configuration: dict[tuple[str, int], list[Run]] = {}
+    of_configuration: dict[Configuration, list[Run]] = {}
     for run in runs:
-        of_configuration.setdefault((run.variant, run.num_tasks), []).append(run)
+        of_configuration.setdefault(Configuration(run.variant, run.num_tasks), []).append(run)
     missing = Counter((run.variant, run.num_tasks, run.kind) for run in left_out)
     shown = experiments_by_run(declarations)
     comparisons = []
     for number in published.numbers:
-        configuration = number.variant, number.num_tasks
+        configuration = Configuration(number.variant, number.num_tasks)
         found = sorted(of_configuration.get(configuration, []), key=lambda run: run.seed)
         values = [run.accuracy if number.quantity == ACCURACY else run.clusters for run in found]
         margin = published.rule.margin(number.quantity, number.num_tasks)
@@ -246,15 +246,15 @@ def unexplained(comparisons: Iterable[Comparison]) -> Iterator[str]:
             )
 
 
-def left_out_reasons(configuration: tuple[str, int], missing: Counter) -> Iterator[str]:
+def left_out_reasons(configuration: Configuration, missing: Counter) -> Iterator[str]:
     for kind in (OTHER_SETTINGS, OTHER_NUMERICS, UNREADABLE):
         if missing[*configuration, kind]:
             yield f"{runs_were(missing[*configuration, kind])} left out ({kind})."
 
 
-def experiments_by_run(declarations: Declarations) -> dict[tuple[str, int], list[str]]:
-    """The experiments at paper scale that show each (variant, num_tasks), in the order declared."""
-    shown: dict[tuple[str, int], list[str]] = {}
+def experiments_by_run(declarations: Declarations) -> dict[Configuration, list[str]]:
+    """The experiments at paper scale that show each configuration, in the order declared."""
+    shown: dict[Configuration, list[str]] = {}
     for experiment in declarations.experiments:
         for run in declarations.runs_of(PAPER, experiment):
             shown.setdefault(run, []).append(experiment)

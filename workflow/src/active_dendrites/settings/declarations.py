@@ -13,7 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from active_dendrites.settings.datasets import DATASETS, MNIST
-from active_dendrites.settings.run import PositiveInt, RunConfig, check_consistency, flatten, run_keys, validate
+from active_dendrites.settings.run import (
+    Configuration,
+    PositiveInt,
+    RunConfig,
+    check_consistency,
+    flatten,
+    run_keys,
+    validate,
+)
 from active_dendrites.settings.yaml_files import (
     ConfigError,
     Section,
@@ -164,13 +172,13 @@ class Declarations:
         of_line = [self.variants[name].trials for name in self._ancestry(variant)]
         return next((trials for trials in reversed(of_line) if trials is not None), None)
 
-    def runs_of(self, scale: str, experiment: str) -> Iterator[tuple[str, int]]:
-        """(variant, num_tasks) of an experiment, in the order declared; each with every seed of the variant."""
+    def runs_of(self, scale: str, experiment: str) -> Iterator[Configuration]:
+        """The configurations of an experiment, in the order declared; each is run with every seed of its variant."""
         declared, reduced = self.experiments[experiment], self.scales[scale]
         kept = reduced.num_tasks if declared.part == "paper" else reduced.search_num_tasks
         for name, counts in declared.variants.items():
             for variant in self._members(scale, name):
-                yield from ((variant, count) for count in counts if kept is None or count in kept)
+                yield from (Configuration(variant, count) for count in counts if kept is None or count in kept)
 
     def _members(self, scale: str, name: str) -> list[str]:
         """A variant itself; of a sweep, the variants that the scale keeps."""

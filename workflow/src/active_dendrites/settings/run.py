@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from operator import eq
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -40,6 +40,13 @@ def known_rule(name: str) -> str:
     if name not in SEGMENT_RULES:
         raise ValueError(one_of(name, SEGMENT_RULES))
     return name
+
+
+class Configuration(NamedTuple):
+    """A variant at a number of tasks: all its seeds together."""
+
+    variant: str
+    num_tasks: int
 
 
 class DataConfig(Section):
@@ -116,6 +123,10 @@ class RunConfig(Section):
     consolidation: ConsolidationConfig
     evaluation: EvaluationConfig
     numerics: NumericsConfig
+
+    @property
+    def configuration(self) -> Configuration:
+        return Configuration(self.variant, self.num_tasks)
 
     def settings(self) -> dict[str, Any]:
         """The settings as plain nested built-ins, for records and for the workflow's parameters."""
