@@ -24,8 +24,8 @@ def by_hand() -> Iterator[tuple[subprocess.Popen, Path]]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=environment, preexec_fn=heed_ctrl_c, **pipes) as script:
         first, second = script.stdout.readline(), script.stdout.readline()
-        if script.poll() is not None:
-            pytest.skip(first)
+        if not second:  # it has said why it cannot start, and may not have ended yet
+            pytest.skip(first.strip())
         folder = Path(second.removeprefix("Its files and logs: ").strip())
         job = ["sbatch", "--gpus", "1", "--output", "/dev/null", "--wrap", "touch $SLURM_JOB_ID; exec sleep 600"]
         try:
