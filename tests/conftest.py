@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from active_dendrites.data.images import MNIST
+from active_dendrites.data.images import Images
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig
 
@@ -24,7 +24,7 @@ def declarations() -> Declarations:
 
 
 @pytest.fixture(scope="session")
-def digits() -> MNIST:
+def digits() -> Images:
     """Ten noisy, mostly black patterns of 784 bytes: 768 to learn, 200 to test; learnable in seconds."""
     draws = torch.Generator().manual_seed(7)
     patterns = torch.rand(10, 784, generator=draws) < 0.15
@@ -36,7 +36,7 @@ def digits() -> MNIST:
         bytes_ = torch.randint(1, 256, (count, 784), generator=draws)
         return (((patterns[labels] & ~drop) | noise) * bytes_).to(torch.uint8), labels
 
-    return MNIST(*sample(768), *sample(200))
+    return Images(*sample(768), *sample(200))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from active_dendrites.data.images import MNIST
+from active_dendrites.data.images import Images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners import textbook
@@ -73,7 +73,7 @@ class Found(NamedTuple):
     activity: np.ndarray  # (T, U), of the last hidden layer after the last task
 
 
-def learn(kind: type, runs: Sequence[RunConfig], digits: MNIST, device: torch.device = CPU) -> list[Found]:
+def learn(kind: type, runs: Sequence[RunConfig], digits: Images, device: torch.device = CPU) -> list[Found]:
     """What one of our learners learns, for each run."""
     run, dtype = runs[0], as_dtype(runs[0].numerics.precision)
     tasks = PermutedTasks(digits, run.data, run.num_tasks, device, dtype)
@@ -91,7 +91,7 @@ def learn(kind: type, runs: Sequence[RunConfig], digits: MNIST, device: torch.de
     return [Found(theta, [row[i] for row in rows], [loss[i] for loss in losses], seen) for i, (theta, seen) in found]
 
 
-def expected(run: RunConfig, digits: MNIST) -> Found:
+def expected(run: RunConfig, digits: Images) -> Found:
     """What the textbook formulation learns; once for each run, whoever asks."""
     key = run.model_dump_json()
     if key not in EXPECTED:
@@ -99,7 +99,7 @@ def expected(run: RunConfig, digits: MNIST) -> Found:
     return EXPECTED[key]
 
 
-def learn_plainly(run: RunConfig, digits: MNIST) -> Found:
+def learn_plainly(run: RunConfig, digits: Images) -> Found:
     size = run.context.num_pixels if run.context.kind == "inferred_prototype" else 784
     network = Network(run.network, 784, size, run.seed, as_dtype(run.numerics.precision))
     theta, rows, losses, activity = textbook.train(run, digits, network)

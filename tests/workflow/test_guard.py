@@ -27,7 +27,7 @@ from active_dendrites import NUMERICS
 from active_dendrites.settings.declarations import Declarations
 
 parser = argparse.ArgumentParser()
-for name in ("scale", "variant", "settings-hash", "threads", "limit-minutes", "dataset", "mnist", "device"):
+for name in ("scale", "variant", "settings-hash", "threads", "limit-minutes", "dataset", "images", "device"):
     parser.add_argument(f"--{name}")
 parser.add_argument("--num-tasks", type=int)
 parser.add_argument("--seed", type=int, nargs="+")

@@ -4,7 +4,7 @@
 rule benchmark:
     """Time steps by number of segments, then start, memory, evaluation; on an otherwise idle machine."""
     input:
-        mnist=rules.prepare_mnist.output,
+        images=rules.prepare_mnist.output,
     output:
         steps=f"{RESULTS}/benchmark/steps.csv",
         svg=f"{RESULTS}/benchmark/steps.svg",

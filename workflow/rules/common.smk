@@ -109,7 +109,7 @@ def scale_results(scale: str, part: str) -> list[str]:
 # parameters that come from a function of `input`, `output`, `threads` or `resources`. Both are used on purpose.
 
 
-def mnist_places(wildcards, output) -> list[str]:
+def image_places(wildcards, output) -> list[str]:
     """Which dataset, and where its four files go and come from, as arguments of prepare_mnist.py.
 
     Not compared: the sums alone fix the content, so another `images_folder` must not train everything again.
@@ -148,7 +148,7 @@ def run_places(wildcards, input, output) -> list[str]:
     folders = [Path(path).parent for path in output.accuracy]
     return [
         f"--dataset={DATASET}",
-        f"--mnist={Path(input.train_images).parent}",
+        f"--images={Path(input.train_images).parent}",
         f"--device={config['device']}",
         *("--seed", *(folder.name.removeprefix("seed-") for folder in folders)),
         *("--run-folder", *map(str, folders)),
@@ -175,7 +175,7 @@ def resolve(wildcards) -> RunConfig:
 
 def benchmark_places(wildcards, input) -> list[str]:
     """Where the benchmark's images are. Not compared."""
-    return [f"--mnist={Path(input.mnist[0]).parent}"]
+    return [f"--images={Path(input.images[0]).parent}"]
 
 
 def table_rows(wildcards) -> list[tuple]:

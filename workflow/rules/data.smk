@@ -27,7 +27,7 @@ rule prepare_mnist:
     conda:
         ENVIRONMENT
     params:
-        places=mnist_places,  # common.smk
+        places=image_places,  # common.smk
         sha256=image_sums(),
     shell:
         "python workflow/scripts/prepare_mnist.py {params.places:q} {params.sha256:q} 2> {log:q}"

@@ -17,7 +17,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 
-from active_dendrites.data import images as mnist
+from active_dendrites.data.images import Images, load_images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
@@ -26,6 +26,7 @@ from active_dendrites.learners.textbook import TextbookNetwork
 from active_dendrites.runs.files import whole_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.options import renamed_to
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.devices import training_device
 from active_dendrites.training.loop import make_learner
@@ -37,7 +38,8 @@ STEPS = {"cpu": 10, "cuda": 200}  # in each: a GPU is asked how it went once an 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config"))
-    parser.add_argument("--mnist", type=Path, default=Path("results/data/mnist"))
+    parser.add_argument("--images", type=Path, default=Path("results/data/mnist"), help="folder of MNIST's IDX files")
+    parser.add_argument("--mnist", type=renamed_to("--images"), help=argparse.SUPPRESS)
     parser.add_argument("--segments", type=int, nargs="+", default=[2, 10, 50, 100])
     parser.add_argument("--seeds", type=int, nargs="+", help="seeds side by side; default 1, on a GPU 1 and 8")
     parser.add_argument("--repeats", type=int, default=5, help="how often ours and the textbook formulation take turns")
@@ -47,7 +49,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, required=True, help="path without ending: .svg and .png are written")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    images = mnist.load(arguments.mnist)
+    images = load_images(arguments.images)
     run = Declarations(arguments.config).resolve(PAPER, "prototype", 10, seed=1)
     rows = []
     with training_device(arguments.device) as device:
@@ -65,7 +67,7 @@ def main() -> None:
 
 
 def measure(
-    run: RunConfig, seeds: int, images: mnist.MNIST, device: torch.device, repeats: int, rates: tuple[float, float]
+    run: RunConfig, seeds: int, images: Images, device: torch.device, repeats: int, rates: tuple[float, float]
 ) -> dict[str, float]:
     """Median milliseconds of a step of ours, with several seeds at once, and of the textbook one's, alternating."""
     steps, pixels_on = STEPS[device.type], float((images.train_images > 0).float().mean())

@@ -15,13 +15,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from active_dendrites.data import images as mnist
+from active_dendrites.data.images import load_images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.runs.files import whole_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.options import renamed_to
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoints import FOLDER
 from active_dendrites.training.interruptions import Keeper
@@ -48,12 +49,13 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config"))
-    parser.add_argument("--mnist", type=Path, default=Path("results/data/mnist"))
+    parser.add_argument("--images", type=Path, default=Path("results/data/mnist"), help="folder of MNIST's IDX files")
+    parser.add_argument("--mnist", type=renamed_to("--images"), help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--table", type=Path, required=True)
     arguments = parser.parse_args()
-    config, images, threads = arguments.config, arguments.mnist, arguments.threads
+    config, images, threads = arguments.config, arguments.images, arguments.threads
     memory, evaluation = alone(hundred_tasks, config, images, threads)
     starts = [start_to_first_step(config, images, threads) for _ in range(arguments.repeats)]
     gains = [gain_of_splitting(config, images, threads) for _ in range(arguments.repeats)]
@@ -85,7 +87,7 @@ def alone(function, *arguments):
 
 def learner_of(run: RunConfig, images: Path, threads: int) -> tuple[SparseLearner, PermutedTasks]:
     torch.set_num_threads(threads)
-    tasks = PermutedTasks(mnist.load(images), run.data, run.num_tasks, CPU, torch.float32)
+    tasks = PermutedTasks(load_images(images), run.data, run.num_tasks, CPU, torch.float32)
     return SparseLearner(run, tasks), tasks
 
 
@@ -132,7 +134,7 @@ def checkpoints(config: Path, images: Path, threads: int, segments: int) -> list
     run = run.model_copy(update={"network": network, "num_tasks": TASKS})
     with tempfile.TemporaryDirectory(dir=images) as folder:  # a disk like that of the results, not memory
         keeper = Measuring(run, Path(folder))
-        train([run], mnist.load(images), CPU, keeper)
+        train([run], load_images(images), CPU, keeper)
         on_disk = sum(path.stat().st_size for path in Path(folder, FOLDER).iterdir())
     (after, after_bytes), (within, within_bytes) = (
         [statistics.median(values) for values in zip(*keeper.found[kind], strict=True)] for kind in (False, True)
@@ -151,7 +153,7 @@ def checkpoints(config: Path, images: Path, threads: int, segments: int) -> list
 def start_to_first_step(config: Path, images: Path, threads: int) -> float:
     """Seconds from the start of the process, interpreter and imports included."""
     with tempfile.TemporaryDirectory() as folder:
-        places = "--config", str(config), "--mnist", str(images), "--run-folder", folder
+        places = "--config", str(config), "--images", str(images), "--run-folder", folder
         what = "--variant", "prototype", "--num-tasks", "10", "--threads", str(threads), "--device", "cpu"
         script = str(Path(__file__).with_name("train.py"))
         start = time.perf_counter()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from active_dendrites.data import images as mnist
-from active_dendrites.data.tasks import measured
+from active_dendrites.data.images import load_images
+from active_dendrites.data.tasks import normalisation
 from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.locks import only_writer
@@ -21,6 +21,7 @@ from active_dendrites.runs.provenance import machine, source_state
 from active_dendrites.runs.records import write_accuracy, write_activity, write_record
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.options import renamed_to
 from active_dendrites.training.checkpoints import FOLDER as CHECKPOINTS
 from active_dendrites.training.devices import training_device
 from active_dendrites.training.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
@@ -37,7 +38,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     images_help = "folder of its IDX files (default results/data/<dataset>)"
-    parser.add_argument("--mnist", type=Path, help=images_help)
+    parser.add_argument("--images", type=Path, help=images_help)
+    parser.add_argument("--mnist", type=renamed_to("--images"), help=argparse.SUPPRESS)
     folder_help = "where to write, a folder for each seed; default results/<scale>/runs/..., or below results/<dataset>"
     parser.add_argument("--run-folder", type=Path, nargs="+", help=folder_help)
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
@@ -95,9 +97,9 @@ def main() -> None:
                 logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
             device = held.enter_context(training_device(arguments.device))
             with keeper.listening():
-                images = mnist.load(arguments.mnist or images_folder("results", arguments.dataset), arguments.dataset)
+                images = load_images(arguments.images or images_folder("results", arguments.dataset), arguments.dataset)
                 results = train(runs, images, device, keeper)
-        pixels = measured(runs[0].data, images)
+        pixels = normalisation(runs[0].data, images)
         for run, folder, result, attempts in zip(runs, folders, results, keeper.attempts, strict=True):
             write_accuracy(folder / "accuracy.csv", result.accuracy)
             write_activity(folder / "activity.npy", result.activity)
@@ -108,7 +110,7 @@ def main() -> None:
                 machine(device),
                 metrics=continual_metrics(result.accuracy),
                 clusters=result.clusters,
-                pixels={"mean": pixels.pixel_mean, "std": pixels.pixel_std},
+                pixels=pixels._asdict(),
                 side_by_side=seeds,
                 steps=result.steps,
                 wall_seconds=round(keeper.seconds, 2),

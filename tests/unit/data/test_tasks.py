@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from active_dendrites.data.batches import Batches
-from active_dendrites.data.images import MNIST
+from active_dendrites.data.images import Images
 from active_dendrites.data.randomness import generator
-from active_dendrites.data.tasks import PermutedTasks, measured, task_permutations
+from active_dendrites.data.tasks import PermutedTasks, normalisation, task_permutations
 from active_dendrites.models.networks import Network
 
 CPU = torch.device("cpu")
@@ -45,7 +45,7 @@ def test_black_is_the_constant_of_the_method(tasks: PermutedTasks) -> None:
     assert white == pytest.approx((1 - 0.13062755) / 0.3081078)
 
 
-def test_measured_pixels_have_zero_mean_and_unit_variance(small_run, digits: MNIST) -> None:
+def test_measured_pixels_have_zero_mean_and_unit_variance(small_run, digits: Images) -> None:
     """Over all training images, however few are learned."""
     run = small_run("prototype", data__pixel_mean="measured", data__pixel_std="measured", data__train_images=100)
     tasks = PermutedTasks(digits, run.data, 3, CPU, torch.float64)
@@ -54,23 +54,23 @@ def test_measured_pixels_have_zero_mean_and_unit_variance(small_run, digits: MNI
     assert pixels.std(correction=0).item() == pytest.approx(1, abs=1e-9)
     assert len(tasks.train_bytes) == 100
     one = small_run("prototype", data__pixel_mean="measured").data
-    assert measured(one, digits).pixel_mean == tasks.data.pixel_mean
-    assert measured(one, digits).pixel_std == one.pixel_std
+    assert normalisation(one, digits).mean == tasks.pixel_mean
+    assert normalisation(one, digits).std == one.pixel_std
 
 
-def test_images_of_a_task_are_permuted_and_normalised(tasks: PermutedTasks, digits: MNIST) -> None:
+def test_images_of_a_task_are_permuted_and_normalised(tasks: PermutedTasks, digits: Images) -> None:
     images = torch.empty(digits.train_images.shape, dtype=torch.float64)
     tasks.write_images(2, images)
     assert torch.equal(images, tasks.normalise(digits.train_images[:, tasks.permutations[2]]))
     assert torch.equal(tasks.batch(2, torch.tensor([5, 3]))[0], images[[5, 3]])
 
 
-def test_mean_image_is_the_mean_of_the_task(tasks: PermutedTasks, digits: MNIST) -> None:
+def test_mean_image_is_the_mean_of_the_task(tasks: PermutedTasks, digits: Images) -> None:
     slow = tasks.normalise(digits.train_images)[:, tasks.permutations[1]].mean(0)
     assert torch.allclose(tasks.mean_image(1), slow, atol=1e-12)
 
 
-def test_labels_beyond_the_head_are_refused(small_run, digits: MNIST) -> None:
+def test_labels_beyond_the_head_are_refused(small_run, digits: Images) -> None:
     data = small_run("prototype", data__num_classes=9).data
     with pytest.raises(ValueError, match=r"found class 9, expected 0 to 8"):
         PermutedTasks(digits, data, 2, CPU, torch.float32)

@@ -49,7 +49,7 @@ def test_the_second_writer_is_told_who_the_first_is(tmp_path: Path, holder) -> N
 
 def test_a_training_refuses_a_folder_in_use_before_it_does_anything(tmp_path: Path, holder) -> None:
     script = [sys.executable, ROOT / "workflow/scripts/train.py", "--config", ROOT / "config", "--variant", "prototype"]
-    options = ["--num-tasks", "2", "--mnist", tmp_path / "nothing", "--run-folder", tmp_path / "run"]
+    options = ["--num-tasks", "2", "--images", tmp_path / "nothing", "--run-folder", tmp_path / "run"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow/src")}
     done = subprocess.run(map(str, [*script, *options]), capture_output=True, text=True, env=environment)
     assert done.returncode == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from learning import CASES, CPU, WHOLE_CASES
 
-from active_dendrites.data.images import MNIST
+from active_dendrites.data.images import Images
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training import checkpoints, interruptions
 from active_dendrites.training import loop as engine
@@ -69,7 +69,7 @@ class Bomb:
         setattr(owner, name, watched)
 
 
-def train(runs: list[RunConfig], digits: MNIST, folder: Path, events: int | None, save_every: float = 0) -> str:
+def train(runs: list[RunConfig], digits: Images, folder: Path, events: int | None, save_every: float = 0) -> str:
     """In a process of its own: the digest of what was learned; "" if it was killed at one of its events."""
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=work, args=(runs, digits, folder, events, save_every, theirs))
@@ -80,7 +80,7 @@ def train(runs: list[RunConfig], digits: MNIST, folder: Path, events: int | None
     return ours.recv() if process.exitcode == 0 else ""
 
 
-def work(runs: list[RunConfig], digits: MNIST, folder: Path, events: int | None, save_every: float, answer) -> None:
+def work(runs: list[RunConfig], digits: Images, folder: Path, events: int | None, save_every: float, answer) -> None:
     interruptions.COST = 1e9  # however long a checkpoint takes here
     if events:
         bomb = Bomb(events)
@@ -93,7 +93,7 @@ def work(runs: list[RunConfig], digits: MNIST, folder: Path, events: int | None,
     answer.send(digest(engine.train(runs, digits, CPU, keeper)))
 
 
-def train_with_kills(runs: list[RunConfig], digits: MNIST, folder: Path, draws: random.Random) -> tuple[str, int]:
+def train_with_kills(runs: list[RunConfig], digits: Images, folder: Path, draws: random.Random) -> tuple[str, int]:
     """Start a training again and again until one is not killed; its digest, and how many were."""
     found, kills, farthest = "", 0, 300
     while not found:

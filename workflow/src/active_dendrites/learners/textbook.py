@@ -12,7 +12,7 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from active_dendrites.data.images import MNIST
+from active_dendrites.data.images import Images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import task_permutations
 from active_dendrites.methods.xdg import subnetwork_units, task_gates
@@ -188,7 +188,7 @@ def draw_keep(run: RunConfig, gates: list[Tensor] | None, draws: torch.Generator
 
 
 def train(
-    run: RunConfig, mnist: MNIST, network: Network
+    run: RunConfig, images: Images, network: Network
 ) -> tuple[Parameters, list[list[float]], list[float], np.ndarray]:
     """Learn all tasks; returns the parameters, the accuracies after each task, the loss of each step, and, for each
     task and unit of the last hidden layer, the fraction of test images that switch it on after the last task.
@@ -198,8 +198,8 @@ def train(
     gated, drops = run.network.task_gate_density is not None, run.network.hidden_dropout > 0
     gates = task_gates(run.network, run.num_tasks, run.seed) if gated else None
 
-    def normalise(images: Tensor, task: int) -> Tensor:
-        return (images[:, permutations[task]].to(dtype) / 255 - run.data.pixel_mean) / run.data.pixel_std
+    def normalise(pixels: Tensor, task: int) -> Tensor:
+        return (pixels[:, permutations[task]].to(dtype) / 255 - run.data.pixel_mean) / run.data.pixel_std
 
     def gates_of(task: int) -> list[Tensor] | None:
         return [layer[task].to(dtype) for layer in gates] if gated else None
@@ -209,18 +209,18 @@ def train(
     for task in range(run.num_tasks):
         if run.reset_optimizer:
             learned.reset_adam()
-        train_x = normalise(mnist.train_images, task)
+        train_x = normalise(images.train_images, task)
         contexts.of_task(train_x)
         for _ in range(run.epochs):
             for batch in draw_batches(run, len(train_x), order):
                 x, keep = train_x[batch], draw_keep(run, gates_of(task), draws, dtype) if drops else None
-                losses.append(learned.step(x, mnist.train_labels[batch], contexts.of_batch(x), gates_of(task), keep))
+                losses.append(learned.step(x, images.train_labels[batch], contexts.of_batch(x), gates_of(task), keep))
         learned.end_task()
         tested = []
         for seen in range(task + 1):
-            x = normalise(mnist.test_images, seen)
+            x = normalise(images.test_images, seen)
             tested.append(forward(learned.theta, run, x, contexts.of_images(x), gates_of(seen)))
-        rows.append([(logits.argmax(1) == mnist.test_labels).double().mean().item() for logits, _ in tested])
+        rows.append([(logits.argmax(1) == images.test_labels).double().mean().item() for logits, _ in tested])
     activity = np.stack([(last != 0).double().mean(0).detach().numpy() for _, last in tested])
     return {n: p.detach() for n, p in learned.theta.items()}, rows, losses, activity
 

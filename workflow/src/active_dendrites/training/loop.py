@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from active_dendrites.data.images import MNIST
+from active_dendrites.data.images import Images
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.learner import Learner
 from active_dendrites.models.networks import Network, as_dtype
@@ -49,7 +49,9 @@ class Result:
     clusters: int | None
 
 
-def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device, keeper: Keeper | None = None) -> list[Result]:
+def train(
+    runs: Sequence[RunConfig], images: Images, device: torch.device, keeper: Keeper | None = None
+) -> list[Result]:
     """Learn one sequence of tasks with several seeds side by side. Source: method 3.1 and 4 to 6.
 
     Every seed has generators of its own, so that its result does not depend on its seed group, but for rounding.
@@ -67,7 +69,7 @@ def train(runs: Sequence[RunConfig], mnist: MNIST, device: torch.device, keeper:
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # streams, recordings and Triton's kernels are those of the current device
     dtype = as_dtype(run.numerics.precision)
-    learner = make_learner(runs, PermutedTasks(mnist, run.data, run.num_tasks, device, dtype))
+    learner = make_learner(runs, PermutedTasks(images, run.data, run.num_tasks, device, dtype))
     course = Course(runs, learner)
     if keeper:
         keeper.resume(course, f"{learner.identity} on {device.type}")

@@ -15,8 +15,8 @@ class PixelLists:
 
     def __init__(self, tasks: PermutedTasks, dtype: np.dtype) -> None:
         self.tasks = tasks
-        self.scale = dtype.type(1 / (255 * tasks.data.pixel_std))
-        self.black = dtype.type(-tasks.data.pixel_mean / tasks.data.pixel_std)
+        self.scale = dtype.type(1 / (255 * tasks.pixel_std))
+        self.black = dtype.type(-tasks.pixel_mean / tasks.pixel_std)
         self.train, self.test = self._lists(tasks.train_bytes), self._lists(tasks.test_bytes)
         self.most = max(int(np.diff(start).max()) for start, _, _ in (self.train, self.test))
 
