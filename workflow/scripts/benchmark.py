@@ -23,7 +23,7 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.learners.textbook import TextbookNetwork
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import renamed_to
@@ -61,7 +61,7 @@ def main() -> None:
                 rows.append(measure(case, seeds, images, device, arguments.repeats, rates))
                 print(rows[-1], file=sys.stderr, flush=True)
         table = pd.DataFrame(rows).assign(threads=arguments.threads, device=machine(device)["device"])
-    with whole_file(arguments.table) as file:
+    with atomic_file(arguments.table) as file:
         table.to_csv(file, index=False, float_format="%.4g")
     draw(table, arguments.figure)
 

@@ -19,7 +19,7 @@ from active_dendrites.data.images import load_images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.sparse.learner import SparseLearner
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import renamed_to
@@ -75,7 +75,7 @@ def main() -> None:
         rows += [(f"{what}, {segments} segments", value, unit, TASKS - 1) for what, value, unit in measured]
     table = pd.DataFrame(rows, columns=["measure", "value", "unit", "repeats"])
     table = table.assign(threads=threads, device=machine(CPU)["device"])
-    with whole_file(arguments.table) as file:
+    with atomic_file(arguments.table) as file:
         table.to_csv(file, index=False, float_format="%.4g")
 
 

@@ -10,7 +10,7 @@ from active_dendrites.reports.reference_pages import judged_runs, status, summar
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
 from active_dendrites.reproduction.reference import FILE, Row, merge, read_rows
 from active_dendrites.reproduction.verdicts import unexplained
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import Published, read_published
 
@@ -84,7 +84,7 @@ def write_status(readme: Path, report: Report, folder: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     found = with_status(text, status(report, folder.as_posix()), str(readme))
     if found != text:
-        with whole_file(readme) as file:
+        with atomic_file(readme) as file:
             file.write(found)
 
 

@@ -27,7 +27,7 @@ from active_dendrites.evaluation.metrics import (
     summarise,
 )
 from active_dendrites.runs import records
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine, source_state
 from active_dendrites.training import devices
 from active_dendrites.training.loop import DivergedError, duration, train
@@ -284,7 +284,7 @@ def test_a_file_cut_off_anywhere_is_refused_by_name(tmp_path, small_run, name: s
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, binary: bool) -> None:
     path = tmp_path / "table.csv"
     path.write_text("before")
-    with pytest.raises(RuntimeError), whole_file(path, binary) as file:
+    with pytest.raises(RuntimeError), atomic_file(path, binary) as file:
         file.write(b"half" if binary else "half")
         raise RuntimeError
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("table.csv", "before")]

@@ -26,7 +26,7 @@ from active_dendrites.evaluation.metrics import (
     subnetwork_overlap,
     summarise,
 )
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_activity, read_clusters, read_record
 from active_dendrites.settings.declarations import Declarations
@@ -255,7 +255,7 @@ def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write it whole or not at all; what is not known is an empty cell."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         table.to_csv(file, index=False, float_format="%.8g")
 
 

@@ -22,7 +22,7 @@ from active_dendrites.reproduction.verdicts import (
     notes_on,
     summary_line,
 )
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, Published, Rule
 
@@ -246,5 +246,5 @@ def write_report(report: Report, templates: Path, prefix: Path) -> None:
         "html": render(report, templates / "reproduction.html.j2"),
     }
     for suffix, text in texts.items():
-        with whole_file(Path(f"{prefix}.{suffix}")) as file:
+        with atomic_file(Path(f"{prefix}.{suffix}")) as file:
             file.write(text)

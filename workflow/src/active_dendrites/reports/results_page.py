@@ -18,7 +18,7 @@ import yaml
 from active_dendrites.evaluation.metrics import forgetting
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, Run, compare, find_runs, notes_on
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import Record, read_accuracy, read_record
 from active_dendrites.settings.datasets import DATASETS
@@ -258,5 +258,5 @@ def picture_of(name: str, title: str, folder: Path) -> Picture:
 def write_page(page: Page, template: Path, path: Path) -> None:
     """The page, whole or not at all."""
     text = load_template(template).render(page=page)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(text)

@@ -16,7 +16,7 @@ from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
 from active_dendrites.reproduction.verdicts import LeftOut, read_run
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import IncompleteRunError, Record, read_accuracy, read_record
@@ -121,7 +121,7 @@ def read_cell(text: str, column: str, where: str) -> Any:
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """runs.csv, sorted, whole or not at all; a number is read back as just that number. Raises: NoRoomError."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
         writer.writerows(sorted(rows, key=lambda row: row.place))

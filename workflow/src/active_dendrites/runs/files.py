@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic files: written whole or not at all."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ class NoRoomError(OSError):
 
 
 @contextmanager
-def whole_file(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
+def atomic_file(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
     """Write a file, of text or bytes, whole or not at all; until the block ends it is in memory.
 
     Raises: NoRoomError.
@@ -32,7 +32,7 @@ def whole_file(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
 
 @contextmanager
 def streamed_file(path: Path, size: int) -> Iterator[IO[bytes]]:
-    """Write about `size` bytes whole or not at all: a temporary file beside the place, synced, then renamed.
+    """Write about `size` bytes whole or not at all: a temporary file beside it, synced, then renamed.
 
     Raises: NoRoomError.
     """
@@ -47,7 +47,7 @@ def streamed_file(path: Path, size: int) -> Iterator[IO[bytes]]:
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        temporary.unlink(missing_ok=True)  # before its bytes count as taken
+        temporary.unlink(missing_ok=True)  # so that its bytes count as free
         free = shutil.disk_usage(path.parent).free
         raise NoRoomError(
             f"{path}: found {free} free bytes on its disk, expected {size} for this file ({error.strerror})"

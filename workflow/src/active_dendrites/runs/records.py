@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 import active_dendrites
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.run import RunConfig
 
 Record = Mapping[str, Any]  # what record.json says
@@ -38,7 +38,7 @@ def write_accuracy(path: Path, accuracy: np.ndarray) -> None:
         for task in range(after + 1)
         if not np.isnan(accuracy[after, task])
     ]
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).to_csv(file, index=False)
 
 
@@ -90,7 +90,7 @@ def untested(accuracy: np.ndarray) -> Iterator[str]:
 def write_activity(path: Path, activity: np.ndarray) -> None:
     """activity.npy, float32 (T, U): the fraction of each task's test images that switch on each unit."""
     assert activity.ndim == 2 and ((activity >= 0) & (activity <= 1)).all()
-    with whole_file(path, binary=True) as file:
+    with atomic_file(path, binary=True) as file:
         np.save(file, np.ascontiguousarray(activity, dtype=np.float32), allow_pickle=False)
 
 
@@ -140,7 +140,7 @@ def write_record(path: Path, run: RunConfig, scale: str, machine: Mapping[str, A
         "settings_hash": run.settings_hash(),
         "settings": run.settings(),
     }
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         json.dump(without_nan(record), file, indent=2, allow_nan=False)
         file.write("\n")
 

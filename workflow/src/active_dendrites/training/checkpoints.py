@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.models.saving import State
-from active_dendrites.runs.files import NoRoomError, streamed_file, whole_file
+from active_dendrites.runs.files import NoRoomError, atomic_file, streamed_file
 
 FOLDER = "checkpoint"  # in a run's folder
 
@@ -88,7 +88,7 @@ class Checkpoints:
 
     def _write_manifest(self, serial: int, parts: list[Part]) -> None:
         content = {"identity": self.identity, "company": self.seed_group, "parts": [part._asdict() for part in parts]}
-        with whole_file(self.folder / f"{serial:06d}.json") as file:
+        with atomic_file(self.folder / f"{serial:06d}.json") as file:
             json.dump({**content, "sha256": digest_of(content)}, file, indent=1)
             file.write("\n")
         sync_folder(self.folder)  # the names of the new files too, before any old one goes

@@ -21,7 +21,7 @@ import torch
 
 import active_dendrites
 from active_dendrites.models.saving import State
-from active_dendrites.runs.files import whole_file
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
 from active_dendrites.training.state import Course
@@ -140,7 +140,7 @@ class Keeper:
             self._write_attempts(seed)
 
     def _write_attempts(self, seed: int) -> None:
-        with whole_file(self.checkpoints[seed].folder / ATTEMPTS) as file:
+        with atomic_file(self.checkpoints[seed].folder / ATTEMPTS) as file:
             json.dump(self.attempts[seed], file, indent=1)
 
     # -- on the way ---------------------------------------------------------------------------------------
