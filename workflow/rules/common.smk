@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from active_dendrites import NUMERICS
+from active_dendrites.runs.folders import run_folder, run_of
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
@@ -21,7 +22,7 @@ ENVIRONMENT = "../../envs/environment.yaml"
 DATASET = config["dataset"]
 RESULTS = str(results_folder(config["results"].rstrip("/"), DATASET))
 RUNS = f"{RESULTS}/{{scale}}/runs"
-RUN = f"{RUNS}/{{variant}}/tasks-{{num_tasks}}/seed-{{seed}}"
+RUN = str(run_folder(Path(RUNS), "{variant}", "{num_tasks}", "{seed}"))
 TABLE = f"{RESULTS}/{{scale}}/tables/{{experiment}}.csv"
 FIGURE = f"{RESULTS}/{{scale}}/figures/{{experiment}}"
 NOTEBOOK = f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.ipynb"
@@ -150,7 +151,7 @@ def run_places(wildcards, input, output) -> list[str]:
         f"--dataset={DATASET}",
         f"--images={Path(input.train_images).parent}",
         f"--device={config['device']}",
-        *("--seed", *(folder.name.removeprefix("seed-") for folder in folders)),
+        *("--seed", *(str(run_of(folder).seed) for folder in folders)),
         *("--run-folder", *map(str, folders)),
     ]
 

@@ -27,7 +27,7 @@ from active_dendrites.evaluation.metrics import (
     summarise,
 )
 from active_dendrites.runs.files import atomic_file
-from active_dendrites.runs.folders import run_folder
+from active_dendrites.runs.folders import run_folder, run_of
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_activity, read_clusters, read_record
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import DeclaredRow
@@ -269,11 +269,9 @@ def summary_lines(name: str, files: Sequence[Path], num_tasks: int) -> Iterator[
     """
     folders: dict[str, list[Path]] = {}
     for file in files:
-        match file.absolute().parts:
-            case [*_, variant, _, _, "accuracy.csv"]:
-                folders.setdefault(variant, []).append(file.parent)
-            case _:
-                raise ValueError(f"found {file}, expected .../<variant>/tasks-<T>/seed-<s>/accuracy.csv")
+        if file.name != "accuracy.csv":
+            raise ValueError(f"found {file}, expected the accuracy.csv of a run")
+        folders.setdefault(run_of(file.absolute().parent).variant, []).append(file.parent)
     for variant, of_seeds in folders.items():
         runs = SeededRuns(num_tasks, of_seeds)
         accuracy = summarise([average_accuracy(accuracy) for accuracy in runs.accuracies()])

@@ -1,4 +1,4 @@
-"""Where a run's files are: <runs>/<variant>/tasks-<T>/seed-<s>/, written and taken apart here alone.
+"""Where a run's files are: <runs>/<variant>/tasks-<T>/seed-<s>/, written and parsed here alone.
 
 `runs` is the folder of a scale's runs.
 """
@@ -20,13 +20,13 @@ class RunName(NamedTuple):
     seed: int
 
 
-def configuration_folder(runs: Path, variant: str, num_tasks: int) -> Path:
-    """The folder of all seeds of a configuration."""
+def configuration_folder(runs: Path, variant: str, num_tasks: int | str) -> Path:
+    """The folder of all seeds of a configuration; a number may be a pattern's wildcard."""
     return runs / variant / f"tasks-{num_tasks}"
 
 
-def run_folder(runs: Path, variant: str, num_tasks: int, seed: int) -> Path:
-    """The folder of one run."""
+def run_folder(runs: Path, variant: str, num_tasks: int | str, seed: int | str) -> Path:
+    """The folder of one run; a number may be a pattern's wildcard."""
     return configuration_folder(runs, variant, num_tasks) / f"seed-{seed}"
 
 
