@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from active_dendrites.settings.run import Configuration, RunConfig
-from active_dendrites.settings.yaml_files import ConfigError, typed, read_yaml
+from active_dendrites.settings.yaml_files import ConfigError, fault, read_yaml, typed
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import read_published
 from active_dendrites.settings.workflow import WorkflowSettings
@@ -19,10 +19,8 @@ def check_workflow_settings() -> None:
     """Refuse what config.yaml, or `--config` over it, gets wrong. Raises: ConfigError."""
     config["retrain"] = given_switch("retrain")
     if "mnist" in config:  # earlier versions had it
-        raise ConfigError(
-            f"{source_of('mnist')}: mnist: found a key of earlier versions, expected `images_folder` for its folder;"
-            " sums are in config/datasets.yaml"
-        )
+        expected = "`images_folder` for its folder; sums are in config/datasets.yaml"
+        raise fault(source_of("mnist"), "mnist", expected, found="a key of earlier versions")
     for key in config:
         typed(WorkflowSettings, {**read_yaml(Path(CONFIG_FILE)), key: config[key]}, source_of(key))
 
@@ -80,10 +78,8 @@ def name_targets() -> dict[str, tuple[str, list[Configuration]]]:
             name, owner = DECLARATIONS.target(variant, num_tasks), (DECLARATIONS.sweep_of(variant), num_tasks)
             name = name if scale == PAPER else f"{scale}_{name}"
             if owners.setdefault(name, owner) != owner:
-                raise ConfigError(
-                    f"config/variants.yaml: {owner[0]}.target: found {name!r}, which {owners[name][0]} has,"
-                    " expected a name of its own"
-                )
+                found = f"{name!r}, which {owners[name][0]} has,"
+                raise fault("config/variants.yaml", f"{owner[0]}.target", "a name of its own", found=found)
             targets.setdefault(name, (scale, []))[1].append(Configuration(variant, num_tasks))
     return targets
 

@@ -29,9 +29,11 @@ from active_dendrites.settings.yaml_files import (
     Settings,
     check_known,
     display,
+    fault,
     one_of,
     read_yaml,
     typed,
+    unknown_key,
 )
 
 ONE_PER_TASK = "one_per_task"
@@ -139,12 +141,12 @@ class Declarations:
                 for key, value in zip(declared.sweep, values, strict=True)
             }
             child = "-".join([name, *map(value_name, values)])
-            places = {key.rpartition(".")[2]: value_name(setting.value) for key, setting in settings.items()}
+            swept = {key.rpartition(".")[2]: value_name(setting.value) for key, setting in settings.items()}
             try:
-                label = declared.label.format(**places)
+                label = declared.label.format(**swept)
             except (KeyError, IndexError, ValueError):
-                found = f"{name}.label: found {declared.label!r}"
-                raise ConfigError(f"{file}: {found}, expected only {', '.join(places)} in braces") from None
+                expected = f"only {', '.join(swept)} in braces"
+                raise fault(file, f"{name}.label", expected, value=declared.label) from None
             self.variants[child] = VariantDeclaration(label=label, extends=name)
             self.sweeps[name][child] = settings
 
@@ -157,15 +159,15 @@ class Declarations:
             key: seeds, or search_seeds, which may be None: as many as the trials of a variant.
         """
         own = getattr(self.scales[scale], key)
-        found, source = (given, file) if own is None else (own, self._file(scale))
-        if found is None and key == "search_seeds":
+        seeds, source = (given, file) if own is None else (own, self._file(scale))
+        if seeds is None and key == "search_seeds":
             return None
-        if not isinstance(found, list) or not found or not all(type(s) is int and s >= 0 for s in found):
-            raise ConfigError(f"{source}: {key}: found {found!r}, expected a list of integers from 0")
-        repeated = sorted({seed for seed in found if found.count(seed) > 1})
+        if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+            raise fault(source, key, "a list of integers from 0", value=seeds)
+        repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
         if repeated:
-            raise ConfigError(f"{source}: {key}: found {repeated} more than once, expected each seed once")
-        return found
+            raise fault(source, key, "each seed once", found=f"{repeated} more than once")
+        return seeds
 
     def trials(self, variant: str) -> int | None:
         """How many seeds a search has that does not have those of the paper's figures."""
@@ -248,8 +250,7 @@ class Declarations:
         name: str | None = variant
         while name is not None:
             if name in line:
-                where = f"{self._file('variants')}: {name}.extends"
-                raise ConfigError(f"{where}: found a circle {[*line, name]}, expected none")
+                raise fault(self._file("variants"), f"{name}.extends", "none", found=f"a circle {[*line, name]}")
             line.append(name)
             name = self.variants[name].extends
         return line[::-1]
@@ -264,36 +265,36 @@ class Declarations:
 
     def _check_scale(self, scale: str) -> None:
         if scale not in self.scales:
-            raise ConfigError(f"scale: found {scale!r}, expected {one_of(scale, self.scales)}")
+            raise fault("scale", "", one_of(scale, self.scales), value=scale)
 
-    def _check_runnable(self, name: str, where: str) -> None:
+    def _check_runnable(self, name: str, file: str, key: str = "") -> None:
         runnable = [key for key, declared in self.variants.items() if declared.runnable]
         if name not in runnable:
-            raise ConfigError(f"{where}: found variant {name!r}, expected {one_of(name, runnable)}")
+            raise fault(file, key, one_of(name, runnable), found=f"variant {name!r}")
 
     def _check_names(self) -> None:
         """Datasets; parents, labels and targets of variants; the variants that experiments and scales name."""
         if self.dataset not in DATASETS:
-            raise ConfigError(f"dataset: found {self.dataset!r}, expected {one_of(self.dataset, DATASETS)}")
+            raise fault("dataset", "", one_of(self.dataset, DATASETS), value=self.dataset)
         for missing in DATASETS.keys() - self.datasets.keys():
-            raise ConfigError(f"{self._file('datasets')}: {missing}: found nothing, expected its sums")
+            raise fault(self._file("datasets"), missing, "its sums")
         for name in self.datasets.keys() - DATASETS.keys():
-            raise ConfigError(f"{self._file('datasets')}: {name}: unknown key, expected {one_of(name, DATASETS)}")
+            raise unknown_key(self._file("datasets"), name, name, DATASETS)
         file = self._file("variants")
         for name, declared in self.variants.items():
             parent = declared.extends
             if parent is not None and parent not in self.variants:
-                raise ConfigError(f"{file}: {name}.extends: found {parent!r}, expected {one_of(parent, self.variants)}")
+                raise fault(file, f"{name}.extends", one_of(parent, self.variants), value=parent)
             if not declared.label and not declared.abstract:
-                raise ConfigError(f"{file}: {name}.label: found nothing, expected its name in figures")
+                raise fault(file, f"{name}.label", "its name in figures")
             targets = declared.target.values() if isinstance(declared.target, dict) else [declared.target]
             for target in targets:
                 if target.replace("{num_tasks}", "").count("{"):
-                    raise ConfigError(f"{file}: {name}.target: found {target!r}, expected only {{num_tasks}} in it")
+                    raise fault(file, f"{name}.target", "only {num_tasks} in it", value=target)
         for experiment, figure in self.experiments.items():
             for name in figure.variants:
                 if name not in self.sweeps:
-                    self._check_runnable(name, f"{self._file('experiments')}: {experiment}.variants")
+                    self._check_runnable(name, self._file("experiments"), f"{experiment}.variants")
         for scale in self.scales:
             self._check_scale_names(scale)
 
@@ -302,21 +303,20 @@ class Declarations:
         reduced, file = self.scales[scale], self._file(scale)
         for name in reduced.variants:
             if name not in self.variants:
-                raise ConfigError(f"{file}: variants: found {name!r}, expected {one_of(name, self.variants)}")
+                raise fault(file, "variants", one_of(name, self.variants), value=name)
         for name, kept in reduced.sweeps.items():
             if name not in self.sweeps:
-                raise ConfigError(f"{file}: sweeps: found {name!r}, expected {one_of(name, self.sweeps)}")
+                raise fault(file, "sweeps", one_of(name, self.sweeps), value=name)
             known = self.variants[name].sweep
             for key, values in kept.items():
                 if key not in known:
-                    raise ConfigError(f"{file}: sweeps.{name}: found {key!r}, expected {one_of(key, known)}")
+                    raise fault(file, f"sweeps.{name}", one_of(key, known), value=key)
                 if not set(values) <= set(known[key]):
-                    raise ConfigError(f"{file}: sweeps.{name}.{key}: found {values}, expected some of {known[key]}")
+                    raise fault(file, f"sweeps.{name}.{key}", f"some of {known[key]}", value=values)
         for experiment, declared in self.experiments.items():
             if not any(self.runs_of(scale, experiment)):
                 key = "num_tasks" if declared.part == "paper" else "search_num_tasks"
-                found = getattr(reduced, key)
-                raise ConfigError(f"{file}: {key}: found {found}, expected one that {experiment} has")
+                raise fault(file, key, f"one that {experiment} has", value=getattr(reduced, key))
 
     def _check_settings(self) -> None:
         """Every key of a variant or a scale is one that a run has, whether or not a run is declared with it."""

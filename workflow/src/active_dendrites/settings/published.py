@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import Declarations, TaskCounts, value_name
 from active_dendrites.settings.run import PositiveFloat, PositiveInt
-from active_dendrites.settings.yaml_files import ConfigError, Section, display, one_of, read_yaml, typed
+from active_dendrites.settings.yaml_files import Section, display, fault, one_of, read_yaml, typed
 
 ACCURACY: Final = "accuracy"  # the quantities that are published
 CLUSTERS: Final = "clusters"
@@ -79,7 +79,7 @@ class Finding(Section):
 
 
 class PublishedFile(Section):
-    """The parts of published.yaml; what is in them is checked one by one, so that a fault names its place."""
+    """The parts of published.yaml; what is in them is checked one by one, so that a fault names its key."""
 
     rule: Any
     curves: dict[str, Any]
@@ -186,9 +186,9 @@ def read_part(file: str, part: str, declared: Mapping[str, Any], variants: list[
         where = f"{part}.{variant}"
         check_name(variant, variants, file, part)
         entry = read_numbers(tree, file, where)
-        for num_tasks, found in entry.values.items():
-            place = f"{where}.values.{num_tasks}"
-            value = count(found, file, place) if quantity == CLUSTERS else fraction(found, file, place)
+        for num_tasks, number in entry.values.items():
+            key = f"{where}.values.{num_tasks}"
+            value = count(number, file, key) if quantity == CLUSTERS else fraction(number, file, key)
             yield number_of(entry, variant, num_tasks, value, quantity=quantity, in_text=part == "text")
 
 
@@ -201,15 +201,13 @@ def read_searches(file: str, declared: Mapping[str, Any], declarations: Declarat
         for num_tasks, by_value in entry.values.items():
             where = f"searches.{sweep}.values.{num_tasks}"
             if not isinstance(by_value, Mapping):
-                raise ConfigError(f"{file}: {where}: found {by_value!r}, expected numbers by value searched")
-            for value, found in by_value.items():
+                raise fault(file, where, "numbers by value searched", value=by_value)
+            for value, numbers in by_value.items():
                 if value_name(value) not in names:
-                    raise ConfigError(
-                        f"{file}: {where}: found {value!r}, expected {one_of(value_name(value), names)} of the sweep"
-                    )
-                if not isinstance(found, list) or len(found) != 2:
-                    raise ConfigError(f"{file}: {where}.{value}: found {found!r}, expected [mean, standard deviation]")
-                mean, std = (fraction(part, file, f"{where}.{value}") for part in found)
+                    raise fault(file, where, f"{one_of(value_name(value), names)} of the sweep", value=value)
+                if not isinstance(numbers, list) or len(numbers) != 2:
+                    raise fault(file, f"{where}.{value}", "[mean, standard deviation]", value=numbers)
+                mean, std = (fraction(part, file, f"{where}.{value}") for part in numbers)
                 yield number_of(entry, names[value_name(value)], num_tasks, mean, std=std)
 
 
@@ -225,11 +223,10 @@ def read_stand_ins(
         check_name(stand_in.of, {name for name, _, _ in curves}, file, f"{where}.of")
         for num_tasks in stand_in.at:
             if (variant, num_tasks, ACCURACY) in curves:
-                expected = f"one at which {variant} has no number of its own"
-                raise ConfigError(f"{file}: {where}.at: found {num_tasks}, expected {expected}")
+                raise fault(file, f"{where}.at", f"one at which {variant} has no number of its own", value=num_tasks)
             if (stand_in.of, num_tasks, ACCURACY) not in curves:
                 known = [str(count) for name, count, what in curves if (name, what) == (stand_in.of, ACCURACY)]
-                raise ConfigError(f"{file}: {where}.at: found {num_tasks}, expected one of {', '.join(known)}")
+                raise fault(file, f"{where}.at", f"one of {', '.join(known)}", value=num_tasks)
             number = curves[stand_in.of, num_tasks, ACCURACY]
             yield number._replace(variant=variant, reasons=(stand_in.reason,))
 
@@ -249,7 +246,7 @@ def read_findings(
         for num_tasks in () if finding.at == ANY_COUNT else finding.at:
             if num_tasks not in known:
                 expected = f"{ANY_COUNT}, or of {', '.join(map(str, known))}"
-                raise ConfigError(f"{file}: {where}.at: found {num_tasks}, expected {expected}")
+                raise fault(file, f"{where}.at", expected, value=num_tasks)
         yield finding
 
 
@@ -272,7 +269,7 @@ def read_numbers(tree: Any, file: str, where: str) -> Numbers:
     for key in entry.reasons:
         if key != ANY_COUNT and key not in entry.values:
             known = ", ".join(map(str, [ANY_COUNT, *entry.values]))
-            raise ConfigError(f"{file}: {where}.reasons: found {key!r}, expected one of {known}")
+            raise fault(file, f"{where}.reasons", f"one of {known}", value=key)
     return entry
 
 
@@ -291,20 +288,20 @@ def number_of(
     )
 
 
-def check_name(found: str, known: Any, file: str, where: str) -> None:
-    if found not in known:
-        raise ConfigError(f"{file}: {where}: found {found!r}, expected {one_of(found, sorted(known))}")
+def check_name(name: str, known: Any, file: str, where: str) -> None:
+    if name not in known:
+        raise fault(file, where, one_of(name, sorted(known)), value=name)
 
 
 def fraction(percent: Any, file: str, where: str) -> float:
     """A percentage as a fraction."""
     if type(percent) not in (int, float) or not 0 <= percent <= 100:
-        raise ConfigError(f"{file}: {where}: found {percent!r}, expected 0 to 100 (%)")
+        raise fault(file, where, "0 to 100 (%)", value=percent)
     return float(round(percent / 100, 8))
 
 
-def count(found: Any, file: str, where: str) -> float:
+def count(clusters: Any, file: str, where: str) -> float:
     """A mean number of clusters."""
-    if type(found) not in (int, float) or not found >= 1:
-        raise ConfigError(f"{file}: {where}: found {found!r}, expected a mean number of clusters, from 1")
-    return float(found)
+    if type(clusters) not in (int, float) or not clusters >= 1:
+        raise fault(file, where, "a mean number of clusters, from 1", value=clusters)
+    return float(clusters)

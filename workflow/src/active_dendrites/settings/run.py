@@ -16,8 +16,9 @@ from active_dendrites.settings.yaml_files import (
     Section,
     Setting,
     Settings,
+    error_of,
     expected_of,
-    found_and_expected,
+    fault,
     one_of,
 )
 
@@ -160,13 +161,13 @@ def flatten(tree: Mapping[Any, Any], file: str, where: str = "") -> Settings:
     """Nested settings as {dotted key: Setting}; a section is recognised by its name. Raises: ConfigError."""
     flat: Settings = {}
     for name, value in tree.items():
-        place = f"{where}.{name}" if where else str(name)
+        key = f"{where}.{name}" if where else str(name)
         if name not in SECTIONS:
-            flat[str(name)] = Setting(value, file, place)
+            flat[str(name)] = Setting(value, file, key)
         elif isinstance(value, Mapping):
-            flat |= {f"{name}.{key}": Setting(inner, file, f"{place}.{key}") for key, inner in value.items()}
+            flat |= {f"{name}.{part}": Setting(inner, file, f"{key}.{part}") for part, inner in value.items()}
         else:
-            raise ConfigError(f"{file}: {place}: found {value!r}, expected a section of settings")
+            raise fault(file, key, "a section of settings", value=value)
     return flat
 
 
@@ -179,15 +180,15 @@ def validate(merged: Settings, **identity: Any) -> RunConfig:
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        fault, *more = error.errors()
-        path = [str(part) for part in fault["loc"]]
+        first, *more = error.errors()
+        path = [str(part) for part in first["loc"]]
         dotted = next((".".join(path[:n]) for n in (2, 1) if ".".join(path[:n]) in merged), None)
         if dotted is None:  # missing from defaults.yaml, or part of the run's identity
-            raise ConfigError(f"{'.'.join(path)}: {found_and_expected(fault, RunConfig)}") from None
+            raise error_of(first, RunConfig, ".".join(path), "") from None
         setting = merged[dotted]
-        line = f"{setting.file}: {setting.where}: {found_and_expected(fault, RunConfig)}"
+        line = str(error_of(first, RunConfig, setting.file, setting.where))
         # Where one of several kinds is expected, each of them has its fault.
-        others = (other for other in more if other["input"] == fault["input"] and other["loc"][:2] == fault["loc"][:2])
+        others = (other for other in more if other["input"] == first["input"] and other["loc"][:2] == first["loc"][:2])
         raise ConfigError(" or ".join([line, *map(expected_of, others)])) from None
 
 
@@ -195,8 +196,7 @@ def check_consistency(run: RunConfig, merged: Settings) -> None:
     """Faults that no single value shows."""
 
     def refuse(key: str, expected: str) -> None:
-        setting = merged[key]
-        raise ConfigError(f"{setting.file}: {setting.where}: found {setting.value!r}, expected {expected}")
+        raise merged[key].fault(expected)
 
     if run.context.kind != "none" and run.network.segments_per_unit == 0:
         refuse(

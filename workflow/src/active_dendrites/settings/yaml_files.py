@@ -22,14 +22,55 @@ class ConfigError(ValueError):
     """A setting that a user can mend, in one line: file, key, what was found, what was expected."""
 
 
+ABSENT = object()
+LONGEST = 200  # characters of a value that a line shows
+
+
+def fault_line(source: str | Path, key: str, expected: str, *, value: Any = ABSENT, found: str = "nothing") -> str:
+    """What every line about a fault says: where it is, what was found, what was expected.
+
+    Args:
+        source: a file, as the user knows it, or an option of the command line.
+        key: within the file, dotted; empty for the file itself.
+        value: what was found, shown as Python writes it; or
+        found: the same in words.
+    """
+    where = f"{source}: {key}" if key else str(source)
+    return f"{where}: found {found if value is ABSENT else shown(value)}, expected {expected}"
+
+
+def fault(source: str | Path, key: str, expected: str, *, value: Any = ABSENT, found: str = "nothing") -> ConfigError:
+    """The error of a setting; its arguments are those of `fault_line`."""
+    return ConfigError(fault_line(source, key, expected, value=value, found=found))
+
+
+def unknown_key(source: str | Path, key: str, name: Any, known: Sequence[Any] | Mapping[Any, Any]) -> ConfigError:
+    """The error of a key that no setting has; `name` is the part of the key that should be one of the known."""
+    return ConfigError(f"{source}: {key}: unknown key, expected {one_of(name, known)}")
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, in one line of bounded length."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python converts
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Setting(NamedTuple):
+    """A value and where it was written."""
+
     value: Any
     file: str  # as the user knows it: config/variants.yaml
     where: str  # the key as it stands in that file: prototype.network.winner_density
+
+    def fault(self, expected: str) -> ConfigError:
+        return fault(self.file, self.where, expected, value=self.value)
 
 
 Model = TypeVar("Model", bound=Section)
@@ -41,34 +82,33 @@ def typed(model: type[Model], tree: Any, file: str, where: str = "") -> Model:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        fault = error.errors()[0]
-        keys = [str(part) for part in fault["loc"] if part != "[key]" and not isinstance(part, int)]
-        place = ".".join([where, *keys] if where else keys) or "file"
-        raise ConfigError(f"{file}: {place}: {found_and_expected(fault, model)}") from None
+        first = error.errors()[0]
+        keys = [str(part) for part in first["loc"] if part != "[key]" and not isinstance(part, int)]
+        key = ".".join([where, *keys] if where else keys) or "file"
+        raise error_of(first, model, file, key) from None
 
 
-def found_and_expected(fault: Mapping[str, Any], model: type[Section]) -> str:
-    """The second half of a line: what was found, and what was expected."""
-    found = fault["input"]
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key, expected {one_of(fault['loc'][-1], model.model_fields)}"
-    if fault["type"] == "missing":
-        return "found nothing, expected a value"
-    expected = expected_of(fault)
-    numeric = isinstance(found, str) and is_number(found)
+def error_of(details: Mapping[str, Any], model: type[Section], file: str, key: str) -> ConfigError:
+    """The error of what pydantic says of a value."""
+    if details["type"] == "extra_forbidden":
+        return unknown_key(file, key, details["loc"][-1], model.model_fields)
+    if details["type"] == "missing":
+        return fault(file, key, "a value")
+    value, expected = details["input"], expected_of(details)
+    numeric = isinstance(value, str) and is_number(value)
     hint = "; YAML reads 5e-4 as text, write 5.0e-4" if numeric and "number" in expected else ""
-    return f"found {found!r}, expected {expected}{hint}"
+    return fault(file, key, f"{expected}{hint}", value=value)
 
 
-def expected_of(fault: Mapping[str, Any]) -> str:
-    message: str = fault["msg"]
+def expected_of(details: Mapping[str, Any]) -> str:
+    message: str = details["msg"]
     return message.removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
 
 
 def check_known(settings: Settings, known: Iterable[str]) -> None:
     for key, setting in settings.items():
         if key not in known:
-            raise ConfigError(f"{setting.file}: {setting.where}: unknown key, expected {one_of(key, list(known))}")
+            raise unknown_key(setting.file, setting.where, key, list(known))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -83,13 +123,13 @@ def _read_yaml(path: Path, version: int) -> Mapping[str, Any]:
     except OSError as error:
         raise ConfigError(f"{display(path)}: {error.strerror}, expected a YAML file") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{display(path)}: found bytes that are not UTF-8, expected YAML text") from None
+        raise fault(display(path), "", "YAML text", found="bytes that are not UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{display(path)}:{line} {getattr(error, 'problem', error)}, expected YAML") from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"{display(path)}: found {tree!r}, expected a mapping")
+        raise fault(display(path), "", "a mapping", value=tree)
     return tree
 
 
@@ -110,10 +150,10 @@ def display(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def one_of(found: Any, known: Sequence[Any] | Mapping[Any, Any]) -> str:
+def one_of(name: Any, known: Sequence[Any] | Mapping[Any, Any]) -> str:
     """The nearest known name, or all of them."""
-    names = [str(name) for name in known]
-    near = difflib.get_close_matches(str(found), names, n=1)
+    names = [str(other) for other in known]
+    near = difflib.get_close_matches(str(name), names, n=1)
     return f"{near[0]!r}" if near else f"one of {', '.join(names)}"
 
 
