@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from active_dendrites.data.randomness import generator
-from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners, losers, strongest_response
+from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners, non_winners, segment_responses
+from active_dendrites.settings.segment_rules import strongest
 
 
 def test_k_winners_keeps_ties_and_negative_values() -> None:
@@ -29,10 +30,10 @@ def test_winners_of_each_seed_and_sample_by_sorting(seeds: int, batch: int, valu
     units = len(values) // (seeds * batch)
     x = torch.tensor(values[: seeds * batch * units], dtype=torch.float32).view(seeds, batch, units)
     k = data.draw(st.integers(1, units))
-    for row, lost in zip(x.flatten(0, 1), losers(x, k).flatten(0, 1), strict=True):
+    for row, off in zip(x.flatten(0, 1), non_winners(x, k).flatten(0, 1), strict=True):
         threshold = sorted(row.tolist())[-k]
-        assert lost.tolist() == [value < threshold for value in row.tolist()]
-    assert torch.equal(x.masked_fill(losers(x, None), 0), x.relu())
+        assert off.tolist() == [value < threshold for value in row.tolist()]
+    assert torch.equal(x.masked_fill(non_winners(x, None), 0), x.relu())
 
 
 @pytest.mark.parametrize("k", [0, 4])
@@ -49,11 +50,11 @@ def test_strongest_response_equals_a_loop(units: int, per_unit: int, contexts: i
         torch.randn(units, per_unit, 3, generator=draws),
         torch.randn(contexts, 3, generator=draws),
     )
-    found = strongest_response(segments, context)
+    response = strongest(segment_responses(segments, context))
     for n in range(contexts):
         for u in range(units):
             answers = [float(segments[u, s] @ context[n]) for s in range(per_unit)]
-            assert float(found[n, u]) == pytest.approx(max(answers, key=abs), rel=1e-5)
+            assert float(response[n, u]) == pytest.approx(max(answers, key=abs), rel=1e-5)
 
 
 def test_gate_by_hand() -> None:

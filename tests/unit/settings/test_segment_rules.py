@@ -7,7 +7,7 @@ from learning import CPU, assert_equal, expected, learn
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.side_by_side import InTurn
-from active_dendrites.models.layers import DendriticLinear, strongest
+from active_dendrites.models.layers import DendriticLinear, strongest_segment
 from active_dendrites.planning.cost_model import step_milliseconds
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig, check_consistency
@@ -61,7 +61,7 @@ def test_strongest_as_a_rule_is_the_built_in_one(small_run, digits, monkeypatch:
     )
     assert_equal(learn(DenseLearner, [again], digits)[0], expected(built_in, digits), 1e-10)
     responses = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(SEGMENT_RULES["strongest"](responses), strongest(responses)[1].squeeze(-1))
+    assert torch.equal(SEGMENT_RULES["strongest"](responses), strongest_segment(responses)[1].squeeze(-1))
 
 
 def test_rules_differ(small_run, digits) -> None:

@@ -12,8 +12,8 @@ from active_dendrites.settings import segment_rules
 from active_dendrites.settings.segment_rules import SegmentRule
 
 
-def losers(x: Tensor, k: int | None) -> Tensor:
-    """What a layer sets to zero: all below each sample's k-th largest value, or, for k None (ReLU), all up to 0.
+def non_winners(x: Tensor, k: int | None) -> Tensor:
+    """The units that a layer sets to zero: all below the k-th largest of a sample or, for k None (ReLU), all up to 0.
 
     Values equal to the k-th largest all win. NaNs do too, so that they reach the loss.
 
@@ -38,10 +38,10 @@ def k_winners(x: Tensor, k: int) -> Tensor:
     """
     if not 1 <= k <= x.shape[-1]:
         raise ValueError(f"k_winners: found k = {k}, expected 1 to {x.shape[-1]} units")
-    return x.masked_fill(losers(x.detach(), k), 0)
+    return x.masked_fill(non_winners(x.detach(), k), 0)
 
 
-def strongest(responses: Tensor) -> tuple[Tensor, Tensor]:
+def strongest_segment(responses: Tensor) -> tuple[Tensor, Tensor]:
     """Each unit's segment of largest absolute response, the first of equal ones, and that response, sign kept.
 
     Args:
@@ -62,19 +62,6 @@ def segment_responses(segments: Tensor, context: Tensor) -> Tensor:
     """
     units, per_unit, _ = segments.shape
     return (context @ segments.flatten(0, 1).T).view(len(context), units, per_unit)
-
-
-def strongest_response(segments: Tensor, context: Tensor) -> Tensor:
-    """Each unit's segment response of largest absolute value, sign kept. Source: method 2.1.
-
-    The gradient reaches only the winning segment.
-
-    Args:
-        segments: (U, S, C) dendritic weights.
-        context: (N, C).
-    Returns: (N, U).
-    """
-    return segment_rules.strongest(segment_responses(segments, context))
 
 
 class MaskedLinear(nn.Linear):

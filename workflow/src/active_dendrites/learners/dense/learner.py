@@ -25,7 +25,7 @@ from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
 from active_dendrites.models.contexts import make_contexts
-from active_dendrites.models.layers import losers
+from active_dendrites.models.layers import non_winners
 from active_dendrites.models.networks import make_network
 from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
@@ -210,7 +210,7 @@ class DenseLearner(Learner):
         for index, k in enumerate(self.winners):
             inputs, weight, y = layers[index].respond(x, self.products)
             h = y * gates[index] if gates else y
-            lost, kept = losers(h, k), keep[index + 1]
+            lost, kept = non_winners(h, k), keep[index + 1]
             x = h.masked_fill(lost, 0)
             x = x if kept is None else x * kept
             passes.append(Pass(inputs, weight, y, lost, kept))
@@ -361,7 +361,7 @@ class DenseLearner(Learner):
 
 
 class Pass(NamedTuple):
-    """What a layer's forward pass leaves for the way back; the output layer has no gate, losers or dropout."""
+    """What a layer's forward pass leaves for the way back; the output layer has no gate, non-winners or dropout."""
 
     inputs: Tensor  # (R, B, I), as they entered the product
     weight: Tensor  # (R, U, I), likewise

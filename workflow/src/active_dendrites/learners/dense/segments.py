@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.learners.dense.layers import stacked
-from active_dendrites.models.layers import strongest
+from active_dendrites.models.layers import strongest_segment
 from active_dendrites.models.networks import Network
 from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
@@ -40,7 +40,7 @@ class WholeSegments:
     def gates(self) -> Tensor:
         """(R, 1, U), one for the whole batch."""
         responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None])  # (R, U * S, 1)
-        self.winner, strength = strongest(responses.view(self.weights.shape[:3]))  # (R, U, 1)
+        self.winner, strength = strongest_segment(responses.view(self.weights.shape[:3]))  # (R, U, 1)
         return strength.sigmoid().mT
 
     def learn(self, gradient: Tensor) -> list[Tensor]:

@@ -13,7 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from active_dendrites.learners.lazy_adam import momentum_steps
-from active_dendrites.models.layers import strongest
+from active_dendrites.models.layers import strongest_segment
 from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
 
@@ -144,7 +144,7 @@ class LazySegments:
                 moments.zero_()
         self.context.copy_(context[0])
         self.responses.copy_(self.weights @ self.context)
-        winner, strength = strongest(self.responses)
+        winner, strength = strongest_segment(self.responses)
         self.winner.copy_(winner.squeeze(-1))
         self.gate.copy_(strength.squeeze(-1).sigmoid())
 

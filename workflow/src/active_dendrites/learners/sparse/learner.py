@@ -2,7 +2,7 @@
 
 What makes it fast, and why it changes nothing:
 
-* Inputs that are zero (losers among k-winners, and black pixels once black is taken out) add nothing to a response,
+* Inputs that are zero (non-winners, and black pixels once black is taken out) add nothing to a response,
   get no weight gradient and pass none down: only the others are read (kernels `respond`, `update`, `backpropagate`).
   After a ReLU too many are left for lists, and matrix products are faster (`layers.Whole`).
 * About half of the units never win within a task. Without a gradient since Adam was reset a unit has no moments, so
