@@ -32,6 +32,7 @@ def finished_run(
         accuracy = np.where(np.tri(num_tasks, dtype=bool), accuracy, np.nan)
     write_accuracy(folder / "accuracy.csv", accuracy)
     measured = {"metrics": continual_metrics(accuracy), "clusters": None, "steps": 468, "wall_seconds": 10.25}
+    measured["images"] = declarations.datasets[declarations.dataset].sha256
     run = declarations.resolve(PAPER, variant, num_tasks, seed)
     path = folder / "record.json"
     write_record(path, run, PAPER, machine(torch.device("cpu")), **measured, side_by_side=[seed])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from project import Project
 
 FASHION = ("--config", "dataset=fashion_mnist")
@@ -55,6 +56,8 @@ def test_a_record_says_what_was_learned_and_how_it_was_normalised(project: Proje
     )
     assert (mnist["dataset"], fashion["dataset"]) == ("mnist", "fashion_mnist")
     assert mnist["pixels"] == {"mean": 0.13062755, "std": 0.3081078}
+    declared = yaml.safe_load(project.path("config/datasets.yaml").read_text())
+    assert (mnist["images"], fashion["images"]) == (declared["mnist"]["sha256"], declared["fashion_mnist"]["sha256"])
     # Noise in two of 28 columns: a fourteenth of the pixels, uniform from 0 to 255.
     assert fashion["pixels"]["mean"] == pytest.approx(0.5 / 14, rel=1e-3)
     assert fashion["pixels"]["std"] == pytest.approx(((1 / 3 + 1 / 1530) / 14 - (0.5 / 14) ** 2) ** 0.5, rel=1e-3)

@@ -25,6 +25,7 @@ from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.learners.textbook import TextbookNetwork
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine
+from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import renamed_to
 from active_dendrites.settings.run import RunConfig
@@ -49,8 +50,9 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, required=True, help="path without ending: .svg and .png are written")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    images = load_images(arguments.images)
-    run = Declarations(arguments.config).resolve(PAPER, "prototype", 10, seed=1)
+    declarations = Declarations(arguments.config)
+    images = load_images(arguments.images, declarations.datasets[MNIST].sha256)
+    run = declarations.resolve(PAPER, "prototype", 10, seed=1)
     rows = []
     with training_device(arguments.device) as device:
         rates = machine_rates(device)

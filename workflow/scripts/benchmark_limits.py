@@ -15,12 +15,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from active_dendrites.data.images import load_images
+from active_dendrites.data.images import Images, load_images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine
+from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import renamed_to
 from active_dendrites.settings.run import RunConfig
@@ -85,17 +86,22 @@ def alone(function, *arguments):
         return pool.apply(function, arguments)
 
 
-def learner_of(run: RunConfig, images: Path, threads: int) -> tuple[SparseLearner, PermutedTasks]:
+def read_images(declarations: Declarations, folder: Path) -> Images:
+    return load_images(folder, declarations.datasets[MNIST].sha256)
+
+
+def learner_of(run: RunConfig, images: Images, threads: int) -> tuple[SparseLearner, PermutedTasks]:
     torch.set_num_threads(threads)
-    tasks = PermutedTasks(load_images(images), run.data, run.num_tasks, CPU, torch.float32)
+    tasks = PermutedTasks(images, run.data, run.num_tasks, CPU, torch.float32)
     return SparseLearner(run, tasks), tasks
 
 
 def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, float]:
     """Gigabytes at most, and seconds for all test images of 100 tasks; each task is learned for a few steps."""
-    run = Declarations(config).resolve(PAPER, "prototype", 100, seed=1)
+    declarations = Declarations(config)
+    run = declarations.resolve(PAPER, "prototype", 100, seed=1)
     run = run.model_copy(update={"data": run.data.model_copy(update={"train_images": 4 * run.batch_size})})
-    learner, tasks = learner_of(run, images, threads)
+    learner, tasks = learner_of(run, read_images(declarations, images), threads)
     order = generator(1, "batch order")
     for task in range(100):
         learner.begin_task(task)
@@ -129,12 +135,13 @@ class Measuring(Keeper):
 def checkpoints(config: Path, images: Path, threads: int, segments: int) -> list[tuple[str, float, str]]:
     """What checkpoints of a network cost, with so many segments per unit: medians over tasks."""
     torch.set_num_threads(threads)
-    run = Declarations(config).resolve(PAPER, "prototype", 10, seed=1)
+    declarations = Declarations(config)
+    run = declarations.resolve(PAPER, "prototype", 10, seed=1)
     network = run.network.model_copy(update={"segments_per_unit": segments})
     run = run.model_copy(update={"network": network, "num_tasks": TASKS})
     with tempfile.TemporaryDirectory(dir=images) as folder:  # a disk like that of the results, not memory
         keeper = Measuring(run, Path(folder))
-        train([run], load_images(images), CPU, keeper)
+        train([run], read_images(declarations, images), CPU, keeper)
         on_disk = sum(path.stat().st_size for path in Path(folder, FOLDER).iterdir())
     (after, after_bytes), (within, within_bytes) = (
         [statistics.median(values) for values in zip(*keeper.found[kind], strict=True)] for kind in (False, True)
@@ -177,8 +184,9 @@ def together(config: Path, images: Path, runs: int, threads: int) -> list[float]
 
 
 def steps_per_second(config: Path, images: Path, threads: int, barrier) -> float:
-    run = Declarations(config).resolve(PAPER, "prototype", 10, seed=1)
-    learner, _ = learner_of(run, images, threads)
+    declarations = Declarations(config)
+    run = declarations.resolve(PAPER, "prototype", 10, seed=1)
+    learner, _ = learner_of(run, read_images(declarations, images), threads)
     learner.begin_task(0)
     place = learner.images.places(0)
     batches = (

@@ -80,6 +80,7 @@ def main() -> None:
     folders = arguments.run_folder or [run_folder(of_scale, variant, num_tasks, seed) for seed in seeds]
     if len(folders) != len(seeds):
         raise ValueError(f"--run-folder: found {len(folders)} folders, expected one for each seed {seeds}")
+    images_at = arguments.images or images_folder("results", arguments.dataset)
     declarations = Declarations(arguments.config, arguments.dataset)
     runs = [declarations.resolve(scale, variant, num_tasks, seed) for seed in seeds]
     if arguments.settings_hash not in (None, runs[0].settings_hash()):
@@ -97,7 +98,7 @@ def main() -> None:
                 logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
             device = held.enter_context(training_device(arguments.device))
             with keeper.listening():
-                images = load_images(arguments.images or images_folder("results", arguments.dataset), arguments.dataset)
+                images = load_images(images_at, declarations.datasets[arguments.dataset].sha256, arguments.dataset)
                 results = train(runs, images, device, keeper)
         pixels = normalisation(runs[0].data, images)
         for run, folder, result, attempts in zip(runs, folders, results, keeper.attempts, strict=True):
@@ -111,6 +112,7 @@ def main() -> None:
                 metrics=continual_metrics(result.accuracy),
                 clusters=result.clusters,
                 pixels=pixels._asdict(),
+                images=images.sha256,
                 side_by_side=seeds,
                 steps=result.steps,
                 wall_seconds=round(keeper.seconds, 2),

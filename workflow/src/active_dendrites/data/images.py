@@ -1,13 +1,19 @@
-"""The four files of a dataset in MNIST's shape, read as tensors. `download` fetches and checks them."""
+"""The four files of a dataset in MNIST's shape, verified and read as tensors. `download` fetches them."""
 
+import hashlib
+import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from active_dendrites.runs.files import SUMS, atomic_file, read_sums, sums_text
 from active_dendrites.settings.datasets import DATASETS, MNIST, Dataset
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
@@ -17,6 +23,8 @@ TEST_LABELS = "t10k-labels-idx1-ubyte"
 
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
+LOG = logging.getLogger(__name__)
+
 
 class Images(NamedTuple):
     """A dataset as it is stored: a row of 784 pixels, 0 (background) to 255, for each of N images; labels 0 to 9."""
@@ -25,20 +33,66 @@ class Images(NamedTuple):
     train_labels: Tensor  # (N,) int64
     test_images: Tensor  # (N, 784) uint8
     test_labels: Tensor  # (N,) int64
+    sha256: Mapping[str, str] = MappingProxyType({})  # of each file; empty of images that were never in files
 
 
-def load_images(folder: Path, dataset: str = MNIST) -> Images:
-    """Read the four uncompressed files from `folder`, as `fetch` leaves them.
+def load_images(folder: Path, sha256: Mapping[str, str] | None, dataset: str = MNIST) -> Images:
+    """Read and verify the four uncompressed files of `folder`, as `fetch` leaves them.
 
-    Raises: ValueError if a file is missing, or its header or length is wrong; sums are not checked again.
+    Args:
+        sha256: file name -> SHA-256, as declared. None: not known; then those of the folder's SHA256SUMS hold, and what
+            is read first, without any, is taken for the dataset and gives them.
+    Raises: ValueError naming the file if one is missing or not the expected one.
     """
-    read = {name: _read_idx(folder / name, shape) for name, shape in shapes(DATASETS[dataset]).items()}
+    expected = read_sums(folder / SUMS, FILES) if sha256 is None else sha256
+    tensors, sums = {}, {}
+    for name, shape in shapes(DATASETS[dataset]).items():
+        content = _read_file(folder / name)
+        sums[name] = check_file(str(folder / name), content.data, shape, expected[name] if expected else None)
+        tensors[name] = torch.from_numpy(content[len(idx_header(shape)) :]).view(shape)
+    if expected is None:
+        _keep_sums(folder, sums, dataset)
     return Images(
-        train_images=read[TRAIN_IMAGES].flatten(1),
-        train_labels=read[TRAIN_LABELS].long(),
-        test_images=read[TEST_IMAGES].flatten(1),
-        test_labels=read[TEST_LABELS].long(),
+        train_images=tensors[TRAIN_IMAGES].flatten(1),
+        train_labels=tensors[TRAIN_LABELS].long(),
+        test_images=tensors[TEST_IMAGES].flatten(1),
+        test_labels=tensors[TEST_LABELS].long(),
+        sha256=sums,
     )
+
+
+def _read_file(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        return np.fromfile(path, dtype=np.uint8)
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: found no such file, expected a file of the dataset") from error
+
+
+def _keep_sums(folder: Path, sums: Mapping[str, str], dataset: str) -> None:
+    """The sums of files that nobody declared: from now on they are the dataset."""
+    kept = f"their sums kept in {folder / SUMS}"
+    try:
+        with atomic_file(folder / SUMS) as file:
+            file.write(sums_text(sums))
+    except OSError as error:  # a folder that others share: the record of each run has them
+        kept = f"and {folder / SUMS} cannot be written ({error.strerror}): the record of each run alone has their sums"
+    LOG.warning("no sums are known of %s: these files are taken for it, %s", dataset, kept)
+
+
+def check_file(where: str, content: bytes | memoryview, shape: tuple[int, ...], expected: str | None) -> str:
+    """The SHA-256 of a whole, uncompressed file. Raises: ValueError if header, length or an expected sum differ."""
+    header = idx_header(shape)
+    begins = bytes(content[: len(header)])
+    if begins != header:
+        raise ValueError(f"{where}: found header {begins.hex()}, expected {header.hex()} (shape {shape})")
+    digest = hashlib.sha256(content).hexdigest()
+    if len(content) != idx_bytes(shape) or expected not in (None, digest):
+        with_sum = f" with {expected[:12]}..." if expected else ""
+        raise ValueError(
+            f"{where}: found {len(content)} bytes with SHA-256 {digest[:12]}...,"
+            f" expected {idx_bytes(shape)} bytes{with_sum}"
+        )
+    return digest
 
 
 def pixel_statistics(images: Tensor) -> tuple[float, float]:
@@ -66,18 +120,3 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
 def idx_bytes(shape: tuple[int, ...]) -> int:
     """The length in bytes that a whole, uncompressed file must have."""
     return len(idx_header(shape)) + math.prod(shape)
-
-
-def _read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """Read one IDX file as a uint8 tensor of a known shape; ValueError as in `load_images`."""
-    try:
-        content = np.fromfile(path, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such file, expected a file of the dataset") from error
-    header = idx_header(shape)
-    found = content[: len(header)].tobytes()
-    if found != header:
-        raise ValueError(f"{path}: header {found.hex()}, expected {header.hex()} (shape {shape})")
-    if content.size != idx_bytes(shape):
-        raise ValueError(f"{path}: {content.size} bytes, expected {idx_bytes(shape)}")
-    return torch.from_numpy(content[len(header) :]).view(shape)

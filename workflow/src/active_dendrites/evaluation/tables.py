@@ -28,7 +28,14 @@ from active_dendrites.evaluation.metrics import (
 )
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folder, run_of
-from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_activity, read_clusters, read_record
+from active_dendrites.runs.records import (
+    IncompleteRunError,
+    check_images,
+    read_accuracy,
+    read_activity,
+    read_clusters,
+    read_record,
+)
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import DeclaredRow
 from active_dendrites.settings.run import RunConfig
@@ -222,7 +229,7 @@ def check_all_there(kind: str, folders: Sequence[Path]) -> None:
 def check_settings(
     declarations: Declarations, scale: str, experiment: str, seeds: Mapping[str, Sequence[int]], runs: Path
 ) -> None:
-    """Refuse runs of other settings than today's, which Snakemake does not notice where its own notes are gone.
+    """Refuse runs of other settings or images than today's, which Snakemake does not notice where its notes are gone.
 
     Raises: IncompleteRunError naming the record.
     """
@@ -230,7 +237,9 @@ def check_settings(
         for seed in seeds.get(variant, ()):
             path = run_folder(runs, variant, num_tasks, seed) / "record.json"
             expected = declarations.resolve(scale, variant, num_tasks, seed).settings_hash()
-            found = read_record(path).get("settings_hash") if path.exists() else None
+            record = read_record(path) if path.exists() else {}
+            check_images(path, record, declarations.datasets[declarations.dataset].sha256)
+            found = record.get("settings_hash")
             if found not in (None, expected):
                 raise IncompleteRunError(
                     f"{path}: settings_hash: found {found}, expected {expected} of today's settings;"

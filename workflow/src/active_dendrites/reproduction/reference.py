@@ -19,7 +19,7 @@ from active_dendrites.reproduction.verdicts import LeftOut, read_run
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.records import IncompleteRunError, Record, read_accuracy, read_record
+from active_dendrites.runs.records import IncompleteRunError, Record, check_images, read_accuracy, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
@@ -191,6 +191,7 @@ def rows_of(declarations: Declarations, folder: Path) -> list[Row]:
     settings, path = settings_of(declarations, folder), folder / "record.json"
     record = read_record(path)
     check_record(path, record, settings)
+    check_images(path, record, declarations.datasets[settings.dataset].sha256)
     run = read_run(folder, settings)
     if isinstance(run, LeftOut):
         raise IncompleteRunError(run.why or f"{folder}: {run.kind}")

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import IO, Any
 
+SUMS = "SHA256SUMS"  # the SHA-256 of files, beside them, as `sha256sum --check` reads it
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -54,3 +56,25 @@ def streamed_file(path: Path, size: int) -> Iterator[IO[bytes]]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sums_text(sums: Mapping[str, str]) -> str:
+    """What SHA256SUMS holds: a line for each file, from {name: 64 lower-case hex digits}."""
+    return "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+
+
+def read_sums(path: Path, names: Collection[str]) -> dict[str, str] | None:
+    """{name: digest} of a SHA256SUMS; None if there is none.
+
+    Raises: ValueError naming the file if it does not have one sum for each of these names, and nothing else.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    sums = dict(line.split("  ", 1)[::-1] for line in lines if re.fullmatch("[0-9a-f]{64}  .+", line))
+    if set(sums) != set(names) or len(lines) != len(sums) + 1 or lines[-1]:
+        raise ValueError(f"{path}: found {', '.join(sums) or 'no sums'}, expected a SHA-256 of {', '.join(names)}")
+    return sums

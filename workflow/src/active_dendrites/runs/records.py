@@ -179,6 +179,23 @@ def finished_record(folder: Path) -> Record | None:
     return record if (folder / "accuracy.csv").exists() else None
 
 
+def check_images(path: Path, record: Record, sha256: Mapping[str, str] | None) -> None:
+    """Refuse a run of other images than declared; of a dataset without sums, and of an older record, nothing is known.
+
+    Raises: IncompleteRunError naming the record and the file of images.
+    """
+    found = record.get("images")
+    if sha256 is None or found is None:
+        return
+    if not isinstance(found, dict):
+        raise IncompleteRunError(f"{path}: images: found {found!r}, expected the SHA-256 of each file")
+    for name, expected in sha256.items():
+        if found.get(name) != expected:
+            raise IncompleteRunError(
+                f"{path}: images.{name}: found {found.get(name)!r}, expected {expected!r} of config/datasets.yaml"
+            )
+
+
 def read_clusters(path: Path) -> int | None:
     """How many prototypes the run of a record.json inferred while training; None if it inferred none.
 
