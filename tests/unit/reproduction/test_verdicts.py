@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal, localcontext
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -135,6 +137,51 @@ def test_seeds_that_all_agree_are_a_point(value: float, verdict: str, p_reproduc
     assert found.verdict == verdict
     assert (found.low, found.high) == pytest.approx((value - 50, value - 50))
     assert (found.p_reproduced, found.p_differs) == (p_reproduced, p_differs)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [0.1, 0.93, 0.9451237, 50.9])
+@pytest.mark.parametrize("steps", [(0, 0, 1), (0, 1), (-2, 0, 1, 5, 0, 0, 3, 1)])
+def test_seeds_that_differ_by_rounding_are_a_point(value: float, steps: Sequence[int]) -> None:
+    """As sums of the same accuracies in another order do; SciPy would warn that nothing of the spread is left."""
+    values = [value + step * np.spacing(value) for step in steps]
+    for published, verdict in ((value + 0.009, REPRODUCED), (value + 0.011, DIFFERS)):
+        found = judge(values, published, 0.01, 0.05)
+        assert found.verdict == verdict
+        assert (found.low, found.high) == pytest.approx((value - published, value - published))
+        assert (found.p_reproduced, found.p_differs) == ((0, 1) if verdict == REPRODUCED else (1, 0))
+
+
+def test_one_image_is_a_spread() -> None:
+    """Of the 10 000 of a task, at 100 tasks the least difference that there can be."""
+    found = judge([0.945, 0.945, 0.945001], 0.945, 0.01, 0.05)
+    assert found.low < found.high
+    assert 0 < found.p_reproduced < 1e-8
+
+
+def test_p_values_are_those_of_exact_arithmetic() -> None:
+    """The t of both bounds in rational numbers; the tail of Student's t for 8 degrees of freedom in 50 digits.
+
+    Source of the tail: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.4.
+    """
+    values = [Fraction(value) for value in sample(0.9507, 0.0031, 9)]
+    mean = sum(values) / 9
+    variance = sum((value - mean) ** 2 for value in values) / 8
+
+    def p_beyond(bound: float) -> Decimal:
+        """The probability of a mean as far from the bound as ours, or farther, to the same side."""
+        t_squared = 9 * (mean - Fraction(bound)) ** 2 / variance
+        cosine_squared = 8 / (8 + t_squared)
+        terms = 1 + Fraction(1, 2) * cosine_squared + Fraction(3, 8) * cosine_squared**2
+        terms += Fraction(15, 48) * cosine_squared**3
+        with localcontext(prec=50):
+            sine = ((1 - cosine_squared).numerator / Decimal((1 - cosine_squared).denominator)).sqrt()
+            return (1 - sine * terms.numerator / terms.denominator) / 2
+
+    found = judge(list(map(float, values)), 0.9455, 0.01, 0.05)
+    below, above = p_beyond(0.9455 - 0.01), p_beyond(0.9455 + 0.01)
+    assert found.p_reproduced == pytest.approx(float(max(below, above)), rel=1e-12)
+    assert found.p_differs == pytest.approx(float(1 - max(below, above)), rel=1e-12)
 
 
 # -- comparisons ------------------------------------------------------------------------------------------

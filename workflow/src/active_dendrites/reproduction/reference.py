@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
-from active_dendrites.evaluation.metrics import METRICS, continual_metrics
+from active_dendrites.evaluation.metrics import METRICS, ROUNDING, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
 from active_dendrites.reproduction.verdicts import LeftOut, read_run
 from active_dendrites.runs.files import atomic_file
@@ -25,7 +25,6 @@ from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
 
 FILE = "runs.csv"  # in the folder of the reference
-SAME = 1e-9  # one test image of 100 tasks changes a metric by 1e-6; another order of a sum by less than 1e-15
 
 RunKey = tuple[str, int, int, str, int]
 
@@ -264,7 +263,7 @@ def check_same(folder: Path, found: Sequence[Row], there: Sequence[Row], path: P
 
 
 def is_close(one: float | None, other: float | None) -> bool:
-    return one == other if one is None or other is None else math.isclose(one, other, rel_tol=0, abs_tol=SAME)
+    return one == other if one is None or other is None else math.isclose(one, other, rel_tol=0, abs_tol=ROUNDING)
 
 
 def made_by(row: Row) -> str:

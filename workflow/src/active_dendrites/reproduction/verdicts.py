@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from active_dendrites import NUMERICS
-from active_dendrites.evaluation.metrics import Summary, average_accuracy, summarise
+from active_dendrites.evaluation.metrics import ROUNDING, Summary, average_accuracy, summarise
 from active_dendrites.runs.folders import configuration_folder, seed_folders
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
@@ -149,7 +149,8 @@ def judge(values: Sequence[float], published: float, margin: float, level: float
 
     reproduced: two one-sided t-tests, against published - margin and published + margin, both reject at `level`;
     `p_reproduced` is the larger p. differs: one of the opposite tests rejects; `p_differs` is the smaller p.
-    Without any spread over two or more seeds the mean itself decides, and the p are 0 or 1.
+    Where two or more seeds differ by no more than `ROUNDING`, the mean itself decides, and both p are 0 or 1.
+    In exact arithmetic p is the same to 1e-13 of itself: the mean minus a bound loses up to three digits.
 
     Args:
         values: one for each seed.
@@ -159,7 +160,7 @@ def judge(values: Sequence[float], published: float, margin: float, level: float
         return Judgement(NOT_RUN, *[np.nan] * 4)
     if len(values) == 1:
         return Judgement(INCONCLUSIVE, *[np.nan] * 4)
-    if min(values) == max(values):
+    if max(values) - min(values) <= ROUNDING:
         difference = summarise(values).mean - published
         inside = abs(difference) <= margin
         return Judgement(REPRODUCED if inside else DIFFERS, difference, difference, float(not inside), float(inside))
