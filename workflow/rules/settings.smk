@@ -78,7 +78,7 @@ def name_targets() -> dict[str, tuple[str, list[Configuration]]]:
             name, owner = DECLARATIONS.target(variant, num_tasks), (DECLARATIONS.sweep_of(variant), num_tasks)
             name = name if scale == PAPER else f"{scale}_{name}"
             if owners.setdefault(name, owner) != owner:
-                found = f"{name!r}, which {owners[name][0]} has,"
+                found = f"{name!r}, which {owners[name][0]} has"
                 raise fault("config/variants.yaml", f"{owner[0]}.target", "a name of its own", found=found)
             targets.setdefault(name, (scale, []))[1].append(Configuration(variant, num_tasks))
     return targets
