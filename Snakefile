@@ -22,6 +22,7 @@ shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(LIBRARY)}${{{{P
 
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/common.smk"
+include: "workflow/rules/explain.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/trainings.smk"
 include: "workflow/rules/train.smk"

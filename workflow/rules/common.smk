@@ -15,6 +15,7 @@ from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER
+from active_dendrites.settings.explain import replaced_by_scale
 from active_dendrites.settings.published import declared_rows
 
 ENVIRONMENT = "../../envs/environment.yaml"
@@ -267,9 +268,11 @@ def page_code(wildcards) -> str:
         for experiment in experiments(page_part(wildcards))
     }
     defaults = {key: setting.value for key, setting in DECLARATIONS.defaults.items()}
+    configurations = declared_runs(wildcards.scale, page_part(wildcards))
+    replaced = replaced_by_scale(DECLARATIONS, wildcards.scale, configurations)
     published = read_yaml(CONFIG_FOLDER / "published.yaml") if DATASET == MNIST else None
     modules = [*judging_modules(), Path(LIBRARY, "active_dendrites/reports/results_page.py")]
-    return digest([figures, defaults, published], modules)
+    return digest([figures, defaults, replaced, published], modules)
 
 
 def digest(content: Any, modules: list[Path]) -> str:

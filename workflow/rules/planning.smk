@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from snakemake.utils import available_cpu_count
@@ -166,8 +166,20 @@ def refuse_what_cannot_train() -> None:
         sys.exit("device: found no CUDA GPU, expected one (or device: auto, or cpu)")
 
 
+def print_replaced(runs: Iterable[PlannedRun]) -> None:
+    """Say which values of variants the scale's general settings replace in what is to be trained."""
+    configurations: dict[str, dict[Configuration, None]] = {}
+    for run in runs:
+        configurations.setdefault(run.scale, {})[run.run.configuration] = None
+    for scale, of_scale in configurations.items():
+        for line in replaced_by_scale(DECLARATIONS, scale, of_scale):
+            print(line, file=sys.stderr)
+
+
 def before_the_first_job() -> None:
     """Print the plan and stop, or refuse what cannot run and guard finished runs; --touch trains nothing."""
+    if not workflow.touch:
+        print_replaced(planned_runs(planned_jobs()))
     if "plan" in asked_targets():
         print_plan()
         sys.exit(0)
@@ -180,6 +192,7 @@ def tell_dry_run() -> None:
     """At the end of a dry run, which calls no hooks: the plan if it is asked for, and what the guard would do."""
     if not workflow.dryrun or workflow.dag is None:
         return
+    print_replaced(planned_runs(planned_jobs()))
     if "plan" in asked_targets():
         print_plan()
     else:

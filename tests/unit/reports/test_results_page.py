@@ -232,6 +232,20 @@ def test_clusters_are_counted_beside_accuracies(declarations, write, folder: Pat
     assert only(page, "construct_prototype", 5).seeds[0].value.startswith("9")
 
 
+def test_the_page_says_what_the_scale_replaces(declarations, folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    shutil.copytree(ROOT / "config", config)
+    with (config / "variants.yaml").open("a") as file:
+        file.write("mine: {label: Mine, extends: prototype, epochs: 4}\n")
+    with (config / "experiments.yaml").open("a") as file:
+        file.write("mine: {title: Mine, variants: {mine: [2]}}\n")
+    (folder / "runs").mkdir(exist_ok=True)
+    line = "quick: epochs 4 -&gt; 1 for mine"
+    for declared, times in ((declarations, 0), (Declarations(config), 1)):
+        assert shown(page_of(declared, folder, "quick"), folder)[1].count(line) == times
+    assert line not in shown(page_of(Declarations(config), folder), folder)[1]
+
+
 # -- settings ---------------------------------------------------------------------------------------------
 
 

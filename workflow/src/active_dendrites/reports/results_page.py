@@ -23,8 +23,9 @@ from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import Record, read_accuracy, read_record
 from active_dendrites.settings.datasets import DATASETS
 from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.explain import replaced_by_scale
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
-from active_dendrites.settings.run import RunConfig, flatten
+from active_dendrites.settings.run import Configuration, RunConfig, flatten
 
 IDENTITY = ("variant", "num_tasks", "seed", "dataset")  # of a run, beside its settings
 LINKED = ("record.json", "train.log", "accuracy.csv")
@@ -86,6 +87,7 @@ class Page:
     rows: Sequence[Row]
     reasons: Sequence[str]
     pictures: Sequence[Picture]
+    replaced: Sequence[str]  # values of variants that the scale's general settings replace
 
     @property
     def compared(self) -> bool:
@@ -139,7 +141,14 @@ def make_page(
         rows,
         reasons,
         [picture_of(name, titles[name], folder) for name in experiments_of(declarations, part)],
+        replaced_by_scale(declarations, scale, configurations_of(declarations, scale, part)),
     )
+
+
+def configurations_of(declarations: Declarations, scale: str, part: str) -> list[Configuration]:
+    """Those of a part, once each, in the order of its experiments."""
+    experiments = experiments_of(declarations, part)
+    return list(dict.fromkeys(each for name in experiments for each in declarations.runs_of(scale, name)))
 
 
 def experiments_of(declarations: Declarations, part: str) -> list[str]:
@@ -148,9 +157,8 @@ def experiments_of(declarations: Declarations, part: str) -> list[str]:
 
 def numbers_of(declarations: Declarations, published: Published, scale: str, part: str) -> Iterator[PublishedNumber]:
     """The published numbers of a part's configurations, and NaN for each quantity that has none."""
-    runs = [run for name in experiments_of(declarations, part) for run in declarations.runs_of(scale, name)]
     in_figures = published.in_figures()
-    for variant, num_tasks in dict.fromkeys(runs):
+    for variant, num_tasks in configurations_of(declarations, scale, part):
         yield from (n for n in published.numbers if (n.variant, n.num_tasks) == (variant, num_tasks))
         infers = declarations.resolve(scale, variant, num_tasks, 1).context.kind == "inferred_prototype"
         for quantity in (ACCURACY, CLUSTERS) if infers else (ACCURACY,):

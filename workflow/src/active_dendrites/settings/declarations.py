@@ -1,8 +1,7 @@
 """What the YAML files of a config folder declare: variants, sweeps, experiments, scales.
 
-A run's settings are layers, the later over the earlier: defaults.yaml; the dataset's; each ancestor of the variant,
-its own settings and then those of its `by_num_tasks`; the scale's settings; the scale's settings for each ancestor; and
-one combination of a sweep's values.
+Where several values are declared for a setting of a run, the order in config/README.md ("Which value holds") decides:
+`Declarations.declared_values` follows it, and nothing else does.
 """
 
 from collections.abc import Iterator
@@ -108,22 +107,22 @@ class Declarations:
 
     def __init__(self, folder: Path, dataset: str = MNIST) -> None:
         self.folder, self.dataset = folder, dataset
-        self.defaults = flatten(self._read("defaults"), self._file("defaults"))
+        self.defaults = flatten(self._read("defaults"), self.file("defaults"))
         check_known(self.defaults, [f"{s}.{k}" if s else k for s, k in run_keys()])
         self.datasets = {
-            name: typed(DatasetDeclaration, declared, self._file("datasets"), name)
+            name: typed(DatasetDeclaration, declared, self.file("datasets"), name)
             for name, declared in self._read("datasets").items()
         }
         self.variants: dict[str, VariantDeclaration] = {}
         self.sweeps: dict[str, dict[str, Settings]] = {}  # by sweep and variant: one combination of its values
         for name, declared in self._read("variants").items():
-            self._declare(name, typed(VariantDeclaration, declared, self._file("variants"), name))
+            self._declare(name, typed(VariantDeclaration, declared, self.file("variants"), name))
         self.scales = {
             PAPER: ScaleDeclaration(),
-            "quick": typed(ScaleDeclaration, self._read("quick"), self._file("quick")),
+            "quick": typed(ScaleDeclaration, self._read("quick"), self.file("quick")),
         }
         self.experiments = {
-            name: typed(ExperimentDeclaration, declared, self._file("experiments"), name)
+            name: typed(ExperimentDeclaration, declared, self.file("experiments"), name)
             for name, declared in self._read("experiments").items()
         }
         self._check_names()
@@ -134,7 +133,7 @@ class Declarations:
         self.variants[name] = declared
         if not declared.sweep:
             return
-        file, self.sweeps[name] = self._file("variants"), {}
+        file, self.sweeps[name] = self.file("variants"), {}
         for values in product(*declared.sweep.values()):
             settings = {
                 key: Setting(value, file, f"{name}.sweep.{key}")
@@ -159,7 +158,7 @@ class Declarations:
             key: seeds, or search_seeds, which may be None: as many as the trials of a variant.
         """
         own = getattr(self.scales[scale], key)
-        seeds, source = (given, file) if own is None else (own, self._file(scale))
+        seeds, source = (given, file) if own is None else (own, self.file(scale))
         if seeds is None and key == "search_seeds":
             return None
         if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
@@ -171,7 +170,7 @@ class Declarations:
 
     def trials(self, variant: str) -> int | None:
         """How many seeds a search has that does not have those of the paper's figures."""
-        of_line = [self.variants[name].trials for name in self._ancestry(variant)]
+        of_line = [self.variants[name].trials for name in self.ancestry(variant)]
         return next((trials for trials in reversed(of_line) if trials is not None), None)
 
     def runs_of(self, scale: str, experiment: str) -> Iterator[Configuration]:
@@ -212,14 +211,15 @@ class Declarations:
     def resolve(self, scale: str, variant: str, num_tasks: int, seed: int) -> RunConfig:
         """The checked settings of one run. Raises: ConfigError."""
         self._check_scale(scale)
-        self._check_runnable(variant, self._file("variants"))
-        merged = self._layers(scale, variant, num_tasks)
+        self._check_runnable(variant, self.file("variants"))
+        declared = self.declared_values(scale, Configuration(variant, num_tasks))
+        merged = {key: values[-1] for key, values in declared.items()}
         for key in ("epochs", "learning_rate"):
             if merged[key].value is None:
-                declared = sorted({n for name in self._ancestry(variant) for n in self.variants[name].by_num_tasks})
+                counts = sorted({n for name in self.ancestry(variant) for n in self.variants[name].by_num_tasks})
                 raise ConfigError(
-                    f"{self._file('variants')}: {variant}: no {key} for {num_tasks} tasks, expected in by_num_tasks,"
-                    f" which has {declared or 'none'}"
+                    f"{self.file('variants')}: {variant}: no {key} for {num_tasks} tasks, expected in by_num_tasks,"
+                    f" which has {counts or 'none'}"
                 )
         segments = merged["network.segments_per_unit"]
         if segments.value == ONE_PER_TASK:
@@ -228,29 +228,45 @@ class Declarations:
         check_consistency(run, merged)
         return run
 
-    def _layers(self, scale: str, variant: str, num_tasks: int) -> Settings:
-        merged, line = self.defaults | self._dataset_settings(self.dataset), self._ancestry(variant)
-        for name in line:
-            declared, file = self.variants[name], self._file("variants")
-            merged |= flatten(declared.model_extra or {}, file, name)
-            here = declared.by_num_tasks.get(num_tasks, {})
-            merged |= flatten(here, file, f"{name}.by_num_tasks.{num_tasks}")
-        reduced, file = self.scales[scale], self._file(scale)
-        merged |= flatten(reduced.settings, file, "settings")
-        for name in line:
-            merged |= flatten(reduced.variants.get(name, {}), file, f"variants.{name}")
-        return merged | self.sweeps.get(self.sweep_of(variant), {}).get(variant, {})
+    def declared_values(self, scale: str, configuration: Configuration) -> dict[str, list[Setting]]:
+        """All values declared for each setting of a configuration, by dotted key; the last one holds."""
+        values = {key: [setting] for key, setting in self.defaults.items()}
+
+        def add(settings: Settings) -> None:
+            for key, setting in settings.items():
+                values[key].append(setting)
+
+        add(self._dataset_settings(self.dataset))
+        reduced = self.scales[scale]
+        by_scale: set[str] = set()  # keys whose last value so far is the scale's, for a variant by name
+        for name in self.ancestry(configuration.variant):
+            for own in self._own_settings(name, configuration.num_tasks):
+                add(own)
+                by_scale -= own.keys()
+            named = flatten(reduced.variants.get(name, {}), self.file(scale), f"variants.{name}")
+            add(named)
+            by_scale |= named.keys()
+        for key, setting in flatten(reduced.settings, self.file(scale), "settings").items():
+            values[key].insert(len(values[key]) - (key in by_scale), setting)
+        add(self.sweeps.get(self.sweep_of(configuration.variant), {}).get(configuration.variant, {}))
+        return values
+
+    def _own_settings(self, name: str, num_tasks: int) -> Iterator[Settings]:
+        """What a variant itself states, and then what it states for a number of tasks."""
+        declared, file = self.variants[name], self.file("variants")
+        yield flatten(declared.model_extra or {}, file, name)
+        yield flatten(declared.by_num_tasks.get(num_tasks, {}), file, f"{name}.by_num_tasks.{num_tasks}")
 
     def _dataset_settings(self, name: str) -> Settings:
-        return flatten({"data": self.datasets[name].data}, self._file("datasets"), name)
+        return flatten({"data": self.datasets[name].data}, self.file("datasets"), name)
 
-    def _ancestry(self, variant: str) -> list[str]:
+    def ancestry(self, variant: str) -> list[str]:
         """The variant's line of parents, the eldest first."""
         line: list[str] = []
         name: str | None = variant
         while name is not None:
             if name in line:
-                raise fault(self._file("variants"), f"{name}.extends", "none", found=f"a circle {[*line, name]}")
+                raise fault(self.file("variants"), f"{name}.extends", "none", found=f"a circle {[*line, name]}")
             line.append(name)
             name = self.variants[name].extends
         return line[::-1]
@@ -260,7 +276,7 @@ class Declarations:
     def _read(self, name: str) -> dict[str, Any]:
         return read_yaml(self.folder / f"{name}.yaml")
 
-    def _file(self, name: str) -> str:
+    def file(self, name: str) -> str:
         return display(self.folder / f"{name}.yaml")
 
     def _check_scale(self, scale: str) -> None:
@@ -277,10 +293,10 @@ class Declarations:
         if self.dataset not in DATASETS:
             raise fault("dataset", "", one_of(self.dataset, DATASETS), value=self.dataset)
         for missing in DATASETS.keys() - self.datasets.keys():
-            raise fault(self._file("datasets"), missing, "its sums")
+            raise fault(self.file("datasets"), missing, "its sums")
         for name in self.datasets.keys() - DATASETS.keys():
-            raise unknown_key(self._file("datasets"), name, name, DATASETS)
-        file = self._file("variants")
+            raise unknown_key(self.file("datasets"), name, name, DATASETS)
+        file = self.file("variants")
         for name, declared in self.variants.items():
             parent = declared.extends
             if parent is not None and parent not in self.variants:
@@ -294,13 +310,13 @@ class Declarations:
         for experiment, figure in self.experiments.items():
             for name in figure.variants:
                 if name not in self.sweeps:
-                    self._check_runnable(name, self._file("experiments"), f"{experiment}.variants")
+                    self._check_runnable(name, self.file("experiments"), f"{experiment}.variants")
         for scale in self.scales:
             self._check_scale_names(scale)
 
     def _check_scale_names(self, scale: str) -> None:
         """The variants and sweeps that a scale names, and that something is left of every experiment."""
-        reduced, file = self.scales[scale], self._file(scale)
+        reduced, file = self.scales[scale], self.file(scale)
         for name in reduced.variants:
             if name not in self.variants:
                 raise fault(file, "variants", one_of(name, self.variants), value=name)
@@ -322,7 +338,7 @@ class Declarations:
         """Every key of a variant or a scale is one that a run has, whether or not a run is declared with it."""
         for name in self.datasets:
             check_known(self._dataset_settings(name), self.defaults)
-        file = self._file("variants")
+        file = self.file("variants")
         for name, declared in self.variants.items():
             own = flatten(declared.model_extra or {}, file, name)
             check_known(own, [*self.defaults, *VariantDeclaration.model_fields])
@@ -333,7 +349,7 @@ class Declarations:
         for scale, reduced in self.scales.items():
             for where, settings in {"settings": reduced.settings, **reduced.variants}.items():
                 where = where if where == "settings" else f"variants.{where}"
-                check_known(flatten(settings, self._file(scale), where), self.defaults)
+                check_known(flatten(settings, self.file(scale), where), self.defaults)
 
 
 def value_name(value: Any) -> str:

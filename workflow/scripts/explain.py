@@ -1,0 +1,30 @@
+"""Print every setting of a configuration: its value, where it was written, and the values that it took the place of."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from active_dendrites.settings.datasets import DATASETS, MNIST
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.explain import explain
+from active_dendrites.settings.run import Configuration
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
+    parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
+    parser.add_argument("--num-tasks", type=int, required=True, help="tasks in the sequence")
+    parser.add_argument("variants", nargs="+", metavar="variant", help="a variant of config/variants.yaml")
+    arguments = parser.parse_args()
+    configurations = [Configuration(variant, arguments.num_tasks) for variant in arguments.variants]
+    try:
+        declarations = Declarations(arguments.config, arguments.dataset)
+        print(*explain(declarations, arguments.scale, configurations), sep="\n")
+    except ValueError as fault:
+        sys.exit(f"explain: {fault}")
+
+
+if __name__ == "__main__":
+    main()
