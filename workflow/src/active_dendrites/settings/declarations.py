@@ -7,14 +7,20 @@ Where several values are declared for a setting of a run, the order in config/RE
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, ConfigDict, Field
-
-from active_dendrites.settings.datasets import DATASETS, MNIST
+from active_dendrites.settings.checks import check_names, check_settings
+from active_dendrites.settings.datasets import MNIST
+from active_dendrites.settings.forms import (
+    ONE_PER_TASK,
+    DatasetDeclaration,
+    ExperimentDeclaration,
+    ScaleDeclaration,
+    VariantDeclaration,
+    value_name,
+)
 from active_dendrites.settings.run import (
     Configuration,
-    PositiveInt,
     RunConfig,
     check_consistency,
     flatten,
@@ -23,7 +29,6 @@ from active_dendrites.settings.run import (
 )
 from active_dendrites.settings.yaml_files import (
     ConfigError,
-    Section,
     Setting,
     Settings,
     check_known,
@@ -32,71 +37,9 @@ from active_dendrites.settings.yaml_files import (
     one_of,
     read_yaml,
     typed,
-    unknown_key,
 )
 
-ONE_PER_TASK = "one_per_task"
 PAPER = "paper"
-
-
-def each_once(values: list[Any]) -> list[Any]:
-    if len(set(values)) < len(values):
-        raise ValueError("each value once")
-    return values
-
-
-TaskCounts = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(each_once)]
-Sweep = dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(each_once)]]  # values by dotted key
-
-
-class VariantDeclaration(Section):
-    """A variant as written; what is not a field here is a setting of its runs."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    label: str = ""
-    extends: str | None = None
-    target: str | dict[PositiveInt, str] = ""
-    abstract: bool = False
-    trials: PositiveInt | None = None
-    by_num_tasks: dict[PositiveInt, dict[str, Any]] = Field(default_factory=dict)
-    sweep: Sweep = Field(default_factory=dict)
-
-    @property
-    def runnable(self) -> bool:
-        """Whether runs are declared with it, rather than with variants that extend it."""
-        return not self.abstract and not self.sweep
-
-
-class DatasetDeclaration(Section):
-    """What must be known of a dataset's files, and the settings that it changes."""
-
-    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None
-    data: dict[str, Any] = Field(default_factory=dict)
-
-
-class ExperimentDeclaration(Section):
-    """One figure and its table: variants at numbers of tasks."""
-
-    title: str
-    kind: Literal["summary", "matrix", "activity", "search"] = "summary"
-    part: Literal["paper", "searches"] = "paper"
-    variants: dict[str, TaskCounts]
-
-
-class ScaleDeclaration(Section):
-    """What a scale changes: its own seeds and numbers of tasks, and settings over those of the variants.
-
-    What begins with `search_` is for variants with trials of their own, and for the experiments of the searches.
-    """
-
-    seeds: Any = None
-    search_seeds: Any = None
-    num_tasks: TaskCounts | None = None
-    search_num_tasks: TaskCounts | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)
-    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    sweeps: dict[str, Sweep] = Field(default_factory=dict)
 
 
 class Declarations:
@@ -125,8 +68,8 @@ class Declarations:
             name: typed(ExperimentDeclaration, declared, self.file("experiments"), name)
             for name, declared in self._read("experiments").items()
         }
-        self._check_names()
-        self._check_settings()
+        check_names(self)
+        check_settings(self)
 
     def _declare(self, name: str, declared: VariantDeclaration) -> None:
         """Take up a variant; a sweep as well by each combination of its values, as `<sweep>-<value>`."""
@@ -211,7 +154,7 @@ class Declarations:
     def resolve(self, scale: str, variant: str, num_tasks: int, seed: int) -> RunConfig:
         """The checked settings of one run. Raises: ConfigError."""
         self._check_scale(scale)
-        self._check_runnable(variant, self.file("variants"))
+        self.check_runnable(variant, self.file("variants"))
         declared = self.declared_values(scale, Configuration(variant, num_tasks))
         merged = {key: values[-1] for key, values in declared.items()}
         for key in ("epochs", "learning_rate"):
@@ -236,7 +179,7 @@ class Declarations:
             for key, setting in settings.items():
                 values[key].append(setting)
 
-        add(self._dataset_settings(self.dataset))
+        add(self.dataset_settings(self.dataset))
         reduced = self.scales[scale]
         by_scale: set[str] = set()  # keys whose last value so far is the scale's, for a variant by name
         for name in self.ancestry(configuration.variant):
@@ -257,7 +200,7 @@ class Declarations:
         yield flatten(declared.model_extra or {}, file, name)
         yield flatten(declared.by_num_tasks.get(num_tasks, {}), file, f"{name}.by_num_tasks.{num_tasks}")
 
-    def _dataset_settings(self, name: str) -> Settings:
+    def dataset_settings(self, name: str) -> Settings:
         return flatten({"data": self.datasets[name].data}, self.file("datasets"), name)
 
     def ancestry(self, variant: str) -> list[str]:
@@ -283,75 +226,7 @@ class Declarations:
         if scale not in self.scales:
             raise fault("scale", "", one_of(scale, self.scales), value=scale)
 
-    def _check_runnable(self, name: str, file: str, key: str = "") -> None:
+    def check_runnable(self, name: str, file: str, key: str = "") -> None:
         runnable = [key for key, declared in self.variants.items() if declared.runnable]
         if name not in runnable:
             raise fault(file, key, one_of(name, runnable), found=f"variant {name!r}")
-
-    def _check_names(self) -> None:
-        """Datasets; parents, labels and targets of variants; the variants that experiments and scales name."""
-        if self.dataset not in DATASETS:
-            raise fault("dataset", "", one_of(self.dataset, DATASETS), value=self.dataset)
-        for missing in DATASETS.keys() - self.datasets.keys():
-            raise fault(self.file("datasets"), missing, "its sums")
-        for name in self.datasets.keys() - DATASETS.keys():
-            raise unknown_key(self.file("datasets"), name, name, DATASETS)
-        file = self.file("variants")
-        for name, declared in self.variants.items():
-            parent = declared.extends
-            if parent is not None and parent not in self.variants:
-                raise fault(file, f"{name}.extends", one_of(parent, self.variants), value=parent)
-            if not declared.label and not declared.abstract:
-                raise fault(file, f"{name}.label", "its name in figures")
-            targets = declared.target.values() if isinstance(declared.target, dict) else [declared.target]
-            for target in targets:
-                if target.replace("{num_tasks}", "").count("{"):
-                    raise fault(file, f"{name}.target", "only {num_tasks} in it", value=target)
-        for experiment, figure in self.experiments.items():
-            for name in figure.variants:
-                if name not in self.sweeps:
-                    self._check_runnable(name, self.file("experiments"), f"{experiment}.variants")
-        for scale in self.scales:
-            self._check_scale_names(scale)
-
-    def _check_scale_names(self, scale: str) -> None:
-        """The variants and sweeps that a scale names, and that something is left of every experiment."""
-        reduced, file = self.scales[scale], self.file(scale)
-        for name in reduced.variants:
-            if name not in self.variants:
-                raise fault(file, "variants", one_of(name, self.variants), value=name)
-        for name, kept in reduced.sweeps.items():
-            if name not in self.sweeps:
-                raise fault(file, "sweeps", one_of(name, self.sweeps), value=name)
-            known = self.variants[name].sweep
-            for key, values in kept.items():
-                if key not in known:
-                    raise fault(file, f"sweeps.{name}", one_of(key, known), value=key)
-                if not set(values) <= set(known[key]):
-                    raise fault(file, f"sweeps.{name}.{key}", f"some of {known[key]}", value=values)
-        for experiment, declared in self.experiments.items():
-            if not any(self.runs_of(scale, experiment)):
-                key = "num_tasks" if declared.part == "paper" else "search_num_tasks"
-                raise fault(file, key, f"one that {experiment} has", value=getattr(reduced, key))
-
-    def _check_settings(self) -> None:
-        """Every key of a variant or a scale is one that a run has, whether or not a run is declared with it."""
-        for name in self.datasets:
-            check_known(self._dataset_settings(name), self.defaults)
-        file = self.file("variants")
-        for name, declared in self.variants.items():
-            own = flatten(declared.model_extra or {}, file, name)
-            check_known(own, [*self.defaults, *VariantDeclaration.model_fields])
-            for num_tasks, settings in declared.by_num_tasks.items():
-                check_known(flatten(settings, file, f"{name}.by_num_tasks.{num_tasks}"), self.defaults)
-        for members in self.sweeps.values():
-            check_known(next(iter(members.values())), self.defaults)
-        for scale, reduced in self.scales.items():
-            for where, settings in {"settings": reduced.settings, **reduced.variants}.items():
-                where = where if where == "settings" else f"variants.{where}"
-                check_known(flatten(settings, self.file(scale), where), self.defaults)
-
-
-def value_name(value: Any) -> str:
-    """A swept value in a variant's name: 2, 0.05, 0.0005."""
-    return f"{value:g}" if type(value) in (int, float) else str(value)

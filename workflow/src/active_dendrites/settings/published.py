@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 
 from active_dendrites.settings.datasets import MNIST
-from active_dendrites.settings.declarations import Declarations, TaskCounts, value_name
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.forms import TaskCounts, value_name
 from active_dendrites.settings.run import PositiveFloat, PositiveInt
 from active_dendrites.settings.yaml_files import Section, display, fault, one_of, read_yaml, typed
 

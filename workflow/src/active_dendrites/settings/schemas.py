@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from active_dendrites.settings.declarations import (
+from active_dendrites.settings.forms import (
     ONE_PER_TASK,
     DatasetDeclaration,
     ExperimentDeclaration,

@@ -1,0 +1,75 @@
+"""The form of what variants.yaml, datasets.yaml, experiments.yaml and a scale declare."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from active_dendrites.settings.run import PositiveInt
+from active_dendrites.settings.yaml_files import Section
+
+ONE_PER_TASK = "one_per_task"
+
+
+def each_once(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("each value once")
+    return values
+
+
+TaskCounts = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(each_once)]
+Sweep = dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(each_once)]]  # values by dotted key
+
+
+class VariantDeclaration(Section):
+    """A variant as written; what is not a field here is a setting of its runs."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    label: str = ""
+    extends: str | None = None
+    target: str | dict[PositiveInt, str] = ""
+    abstract: bool = False
+    trials: PositiveInt | None = None
+    by_num_tasks: dict[PositiveInt, dict[str, Any]] = Field(default_factory=dict)
+    sweep: Sweep = Field(default_factory=dict)
+
+    @property
+    def runnable(self) -> bool:
+        """Whether runs are declared with it, rather than with variants that extend it."""
+        return not self.abstract and not self.sweep
+
+
+class DatasetDeclaration(Section):
+    """What must be known of a dataset's files, and the settings that it changes."""
+
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class ExperimentDeclaration(Section):
+    """One figure and its table: variants at numbers of tasks."""
+
+    title: str
+    kind: Literal["summary", "matrix", "activity", "search"] = "summary"
+    part: Literal["paper", "searches"] = "paper"
+    variants: dict[str, TaskCounts]
+
+
+class ScaleDeclaration(Section):
+    """What a scale changes: its own seeds and numbers of tasks, and settings over those of the variants.
+
+    What begins with `search_` is for variants with trials of their own, and for the experiments of the searches.
+    """
+
+    seeds: Any = None
+    search_seeds: Any = None
+    num_tasks: TaskCounts | None = None
+    search_num_tasks: TaskCounts | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sweeps: dict[str, Sweep] = Field(default_factory=dict)
+
+
+def value_name(value: Any) -> str:
+    """A swept value in a variant's name: 2, 0.05, 0.0005."""
+    return f"{value:g}" if type(value) in (int, float) else str(value)
