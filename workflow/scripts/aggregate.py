@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.evaluation.tables import check_settings, experiment_table, summary_lines, write_table
+from active_dendrites.evaluation.tables import check_settings, experiment_table, result_lines, write_table
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import declared_rows, read_published
@@ -59,7 +59,7 @@ def write_experiment(arguments: argparse.Namespace) -> None:
 
 
 def print_lines(arguments: argparse.Namespace) -> None:
-    for line in summary_lines(arguments.name, arguments.accuracies, arguments.num_tasks):
+    for line in result_lines(arguments.name, arguments.accuracies, arguments.num_tasks):
         print(line)
 
 

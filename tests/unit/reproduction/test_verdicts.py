@@ -30,8 +30,8 @@ from active_dendrites.reproduction.verdicts import (
     find_runs,
     judge,
     notes_on,
-    summary_line,
     unexplained,
+    verdicts_in_words,
 )
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, read_published
@@ -322,7 +322,7 @@ def mixture(declarations: Declarations, published: Published) -> list[Comparison
 
 def test_the_summary_counts_every_verdict(published: Published, mixture: list[Comparison]) -> None:
     total = len(published.numbers)
-    assert summary_line(mixture, PAPER) == (
+    assert verdicts_in_words(mixture, PAPER) == (
         f"2 of {total} comparisons with published numbers reproduced, 1 differs, 3 inconclusive (too few seeds),"
         f" {total - 6} not run."
     )
@@ -340,7 +340,7 @@ def test_reduced_scale_claims_no_verdict(declarations: Declarations, published: 
     row = row.loc[("prototype", 10)].iloc[0]
     assert row.ours == 94.5509
     assert row[["difference", "difference_low", "margin", "p_reproduced", "p_differs"]].isna().all()
-    line = summary_line(comparisons, "quick")
+    line = verdicts_in_words(comparisons, "quick")
     assert line.startswith("No verdicts: reduced scale (quick)")
     assert "reproduced" not in line
     assert f"2 of {len(published.numbers)} " in line  # the curve and the claim of the text

@@ -6,7 +6,7 @@ j = 0..i, always the last; every other row holds at least a[i, i], the accuracy 
 Letters: T tasks, U units.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ def average_accuracy(accuracy: np.ndarray) -> float:
         accuracy: (T, T).
     Raises: ValueError if the last row is not complete.
     """
-    return float(measured(accuracy[-1], "accuracy after the last task").mean())
+    return float(complete(accuracy[-1], "accuracy after the last task").mean())
 
 
 def learning_accuracy(accuracy: np.ndarray) -> float:
@@ -39,7 +39,7 @@ def learning_accuracy(accuracy: np.ndarray) -> float:
         accuracy: (T, T).
     Raises: ValueError if the diagonal is not complete.
     """
-    return float(measured(accuracy.diagonal(), "accuracy right after learning").mean())
+    return float(complete(accuracy.diagonal(), "accuracy right after learning").mean())
 
 
 def backward_transfer(accuracy: np.ndarray) -> float:
@@ -52,8 +52,8 @@ def backward_transfer(accuracy: np.ndarray) -> float:
     Returns: a fraction, -1 to 1; NaN for a single task.
     Raises: ValueError if the last row or the diagonal is not complete.
     """
-    last = measured(accuracy[-1], "accuracy after the last task")
-    learned = measured(accuracy.diagonal(), "accuracy right after learning")
+    last = complete(accuracy[-1], "accuracy after the last task")
+    learned = complete(accuracy.diagonal(), "accuracy right after learning")
     return float((last - learned)[:-1].mean()) if len(accuracy) > 1 else np.nan
 
 
@@ -69,24 +69,35 @@ def forgetting(accuracy: np.ndarray) -> float:
     Returns: a fraction, -1 to 1, never less than minus the backward transfer; NaN for a single task.
     Raises: ValueError if the last row or the diagonal is not complete.
     """
-    last = measured(accuracy[-1], "accuracy after the last task")
-    measured(accuracy.diagonal(), "accuracy right after learning")  # no column without a number
+    last = complete(accuracy[-1], "accuracy after the last task")
+    complete(accuracy.diagonal(), "accuracy right after learning")  # no column without a number
     if len(accuracy) == 1:
         return np.nan
     best = np.nanmax(accuracy[:-1, :-1], axis=0)  # (T-1,)
     return float((best - last[:-1]).mean())
 
 
-METRICS = (average_accuracy, forgetting, backward_transfer, learning_accuracy)
+# By their keys in record.json, which are also columns of tables and of runs.csv.
+METRICS: dict[str, Callable[[np.ndarray], float]] = {
+    "average_accuracy": average_accuracy,
+    "forgetting": forgetting,
+    "backward_transfer": backward_transfer,
+    "learning_accuracy": learning_accuracy,
+}
 
 
 def continual_metrics(accuracy: np.ndarray) -> dict[str, float]:
-    """All metrics of a run by name, each by the function of that name. Raises: ValueError."""
-    return {metric.__name__: metric(accuracy) for metric in METRICS}
+    """All metrics of a run, by name.
+
+    Args:
+        accuracy: (T, T).
+    Raises: ValueError if the last row or the diagonal is not complete.
+    """
+    return {name: metric(accuracy) for name, metric in METRICS.items()}
 
 
-def measured(values: np.ndarray, what: str) -> np.ndarray:
-    """The same values. Raises: ValueError if one was not measured."""
+def complete(values: np.ndarray, what: str) -> np.ndarray:
+    """The same values. Raises: ValueError if one of them is NaN: not measured."""
     missing = int(np.isnan(values).sum())
     if missing:
         raise ValueError(f"{what}: {missing} of {len(values)} tasks missing")
@@ -138,7 +149,9 @@ def as_fraction_of_mean(shared: np.ndarray, activity: np.ndarray) -> np.ndarray:
     """What two tasks share, (T, T), by the mean size of their subnetworks."""
     sizes = activity.sum(axis=1, dtype=float)  # (T,)
     means = (sizes[:, None] + sizes) / 2
-    return np.divide(shared, means, out=np.full_like(shared, np.nan), where=means > 0)
+    fractions = np.full_like(shared, np.nan)
+    np.divide(shared, means, out=fractions, where=means > 0)
+    return fractions
 
 
 # -- over seeds -------------------------------------------------------------------------------------------
@@ -154,8 +167,14 @@ class Summary(NamedTuple):
     high: float
 
 
-def summarise(values: Sequence[float], level: float = 0.95) -> Summary:
-    """Mean and spread of one value per seed. Raises: ValueError if there is none or one is NaN."""
+def summarise(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Summary:
+    """Mean and spread over seeds: mean ± t * std / sqrt(n), where t is a quantile of Student's t with n - 1 degrees.
+
+    Args:
+        values: one for each seed.
+        level: of the interval.
+    Raises: ValueError if there is no value or one is NaN.
+    """
     sample = np.asarray(values, dtype=float)
     if sample.size == 0 or np.isnan(sample).any():
         raise ValueError(f"summarise: found {list(values)}, expected one number per seed")

@@ -39,24 +39,30 @@ from active_dendrites.runs.records import (
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import DeclaredRow
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import fault_line
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]  # by column
 
 SHOWN_UNITS = 64  # of a layer, the first so many, as in the paper's figure 6 (method 6)
 SUMMARISED = ("forgetting", "backward_transfer", "learning_accuracy", "clusters")
-IDENTITY = ("experiment", "scale", "variant", "label", "num_tasks")
+IDENTITY = ["experiment", "scale", "variant", "label", "num_tasks"]
+SEARCHED = [
+    "segments_per_unit",
+    "winner_density",
+    "weight_sparsity",
+    "learning_rate",
+    "strength",
+    "damping",
+    "include_segments",
+]
 COLUMNS = {
-    "summary": [
-        *(*IDENTITY, "n", "seeds", "accuracy", "std", "low", "high", "published", "quoted"),
-        *(f"{metric}{spread}" for metric in SUMMARISED for spread in ("", "_std", "_low", "_high")),
-        "published_clusters",
-    ],
+    "summary": IDENTITY
+    + ["n", "seeds", "accuracy", "std", "low", "high", "published", "quoted"]
+    + [f"{metric}{spread}" for metric in SUMMARISED for spread in ("", "_std", "_low", "_high")]
+    + ["published_clusters"],
     "matrix": [*IDENTITY, "n", "after_task", "task", "accuracy", "std"],
     "activity": [*IDENTITY, "n", "panel", "row", "column", "value", "std", "chance"],
-    "search": [
-        *(*IDENTITY, "search", "segments_per_unit", "winner_density", "weight_sparsity", "learning_rate"),
-        *("strength", "damping", "include_segments", "seed", "after_task", "accuracy", "published", "published_std"),
-    ],
+    "search": [*IDENTITY, "search", *SEARCHED, "seed", "after_task", "accuracy", "published", "published_std"],
 }
 
 
@@ -72,38 +78,52 @@ class SeededRuns:
 
     def accuracies(self) -> np.ndarray:
         """(S, T, T), NaN where not measured."""
-        return alike([folder / "accuracy.csv" for folder in self.folders], self.num_tasks, read_accuracy, tested_cells)
+        files = [folder / "accuracy.csv" for folder in self.folders]
+        return read_all(files, self.num_tasks, read_accuracy, tests_in_words)
 
     def activities(self) -> np.ndarray:
         """(S, T, U)."""
-        return alike([folder / "activity.npy" for folder in self.folders], self.num_tasks, read_activity, np.shape)
+        files = [folder / "activity.npy" for folder in self.folders]
+        return read_all(files, self.num_tasks, read_activity, np.shape)
 
     def clusters(self) -> list[int] | None:
         """How many prototypes each run inferred; None if they infer none."""
-        found = [read_clusters(folder / "record.json") for folder in self.folders]
-        if all(clusters is None for clusters in found):
+        of_seeds = {folder / "record.json": read_clusters(folder / "record.json") for folder in self.folders}
+        counts = [count for count in of_seeds.values() if count is not None]
+        if not counts:
             return None
-        if None in found:
-            path = self.folders[found.index(None)] / "record.json"
-            raise IncompleteRunError(f"{path}: clusters: found null, expected a number, as with the other seeds")
-        return found
+        for path, count in of_seeds.items():
+            if count is None:
+                raise IncompleteRunError(
+                    fault_line(path, "clusters", "a number, as with the other seeds", found="null")
+                )
+        return counts
 
 
-def alike(
-    files: Sequence[Path], num_tasks: int, read: Callable[[Path, int], np.ndarray], look: Callable[[np.ndarray], Any]
+def read_all(
+    files: Sequence[Path],
+    num_tasks: int,
+    read: Callable[[Path, int], np.ndarray],
+    describe: Callable[[np.ndarray], Any],
 ) -> np.ndarray:
-    """What the files of all seeds hold, (S, ...). Raises: IncompleteRunError if one looks unlike the first."""
-    found = [read(file, num_tasks) for file in files]
-    for file, array in zip(files, found, strict=True):
-        if look(array) != look(found[0]):
-            raise IncompleteRunError(f"{file}: found {look(array)}, expected {look(found[0])}, as in {files[0]}")
-    return np.stack(found)
+    """What the files of all seeds hold, (S, ...).
+
+    Args:
+        describe: what must be the same for all seeds.
+    Raises: IncompleteRunError naming a file that is not as the first.
+    """
+    arrays = [read(file, num_tasks) for file in files]
+    for file, array in zip(files, arrays, strict=True):
+        found, expected = describe(array), describe(arrays[0])
+        if found != expected:
+            raise IncompleteRunError(fault_line(file, "", f"{expected}, as in {files[0]}", found=str(found)))
+    return np.stack(arrays)
 
 
-def tested_cells(accuracy: np.ndarray) -> str:
-    """After which tasks all tasks seen were tested, in words."""
-    complete = [str(after) for after, _ in complete_rows(accuracy)]
-    return f"tests of all tasks after {', '.join(complete)}"
+def tests_in_words(accuracy: np.ndarray) -> str:
+    """After which tasks all tasks seen were tested."""
+    tested = [str(after) for after, _ in complete_rows(accuracy)]
+    return f"tests of all tasks after {', '.join(tested)}"
 
 
 def complete_rows(accuracy: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -117,32 +137,46 @@ def complete_rows(accuracy: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 # -- the rows of each kind --------------------------------------------------------------------------------
 
 
-def summary_row(accuracies: np.ndarray, clusters: Sequence[int] | None) -> Row:
+def summary_row(accuracies: np.ndarray, clusters: Sequence[int] | None) -> TableRow:
     """Metrics over seeds, from (S, T, T) and the number of clusters of each seed."""
     return summarised_row([continual_metrics(accuracy) for accuracy in accuracies], clusters)
 
 
-def summarised_row(runs: Sequence[Mapping[str, float]], clusters: Sequence[int] | None) -> Row:
+def summarised_row(runs: Sequence[Mapping[str, float]], clusters: Sequence[int] | None) -> TableRow:
     """The same from the metrics of each seed by name, NaN where one is not defined."""
-    values = {name: [run[name] for run in runs] for name in runs[0]} | {"clusters": clusters or [np.nan]}
+    values: dict[str, list[float]] = {name: [run[name] for run in runs] for name in runs[0]}
+    values["clusters"] = [np.nan] if clusters is None else [float(count) for count in clusters]
     accuracy = summarise(values["average_accuracy"])
-    row = {"n": accuracy.n, "accuracy": accuracy.mean, "std": accuracy.std, "low": accuracy.low, "high": accuracy.high}
+    row: TableRow = {
+        "n": accuracy.n,
+        "accuracy": accuracy.mean,
+        "std": accuracy.std,
+        "low": accuracy.low,
+        "high": accuracy.high,
+    }
     for name in SUMMARISED:
         if not np.isnan(values[name]).any():  # a single task is not forgotten, and not every variant has clusters
-            _, mean, std, low, high = summarise(values[name])
-            row |= {name: mean, f"{name}_std": std, f"{name}_low": low, f"{name}_high": high}
+            over_seeds = summarise(values[name])
+            row[name] = over_seeds.mean
+            row[f"{name}_std"] = over_seeds.std
+            row[f"{name}_low"] = over_seeds.low
+            row[f"{name}_high"] = over_seeds.high
     return row
 
 
-def matrix_rows(accuracies: np.ndarray) -> Iterator[Row]:
+def matrix_rows(accuracies: np.ndarray) -> Iterator[TableRow]:
     """Each cell of (S, T, T) that was measured, over seeds; tasks are 1-based."""
     for after, task in np.argwhere(~np.isnan(accuracies[0])):
         cell = summarise(accuracies[:, after, task])
         yield {"n": cell.n, "after_task": after + 1, "task": task + 1, "accuracy": cell.mean, "std": cell.std}
 
 
-def activity_rows(activities: np.ndarray) -> Iterator[Row]:
-    """From (S, T, U): the first seed's first units, as in the paper's figure, and all pairs of tasks over seeds."""
+def activity_rows(activities: np.ndarray) -> Iterator[TableRow]:
+    """Each task and unit, of the first seed and the first units as in the paper; each pair of tasks, over seeds.
+
+    Args:
+        activities: (S, T, U).
+    """
     num_seeds = len(activities)
     for (task, unit), value in np.ndenumerate(activities[0, :, :SHOWN_UNITS]):
         yield {"n": num_seeds, "panel": "activity", "row": task + 1, "column": unit + 1, "value": value}
@@ -157,14 +191,14 @@ def activity_rows(activities: np.ndarray) -> Iterator[Row]:
         yield pair
 
 
-def search_rows(accuracies: np.ndarray, seeds: Sequence[int]) -> Iterator[Row]:
+def search_rows(accuracies: np.ndarray, seeds: Sequence[int]) -> Iterator[TableRow]:
     """Each seed's accuracy over the tasks seen so far, from (S, T, T), where all of them were tested."""
     for seed, accuracy in zip(seeds, accuracies, strict=True):
         for after, seen in complete_rows(accuracy):
             yield {"seed": seed, "after_task": after, "accuracy": seen.mean()}
 
 
-def search_settings(run: RunConfig) -> Row:
+def search_settings(run: RunConfig) -> TableRow:
     """The settings that the searches vary; None for the winners of a ReLU and for what SI alone has."""
     network, consolidation = run.network, run.consolidation
     protects = consolidation.kind != "none"
@@ -200,21 +234,21 @@ def experiment_table(
         known, or not defined, is empty.
     Raises: IncompleteRunError naming a file, or all that are missing; ValueError for a variant without seeds.
     """
-    kind, table, rows = declarations.experiments[experiment].kind, [], list(rows)
+    kind = declarations.experiments[experiment].kind
+    rows = list(rows)
     for row in rows:
         if not seeds.get(row.variant):
             raise ValueError(f"seeds: found none for {row.variant}, expected those of each variant of {experiment}")
-    check_all_there(
-        kind, [run_folder(runs, row.variant, row.num_tasks, seed) for row in rows for seed in seeds[row.variant]]
-    )
+    folders = [run_folder(runs, row.variant, row.num_tasks, seed) for row in rows for seed in seeds[row.variant]]
+    check_all_there(kind, folders)
+    table: list[TableRow] = []
     for row in rows:
         entry = row._asdict() | {"experiment": experiment, "scale": scale}
         if kind == "search":
             entry["search"] = declarations.sweep_of(row.variant)
             run = declarations.resolve(scale, row.variant, row.num_tasks, seeds[row.variant][0])
             entry |= search_settings(run)
-        measured = rows_of_kind(kind, row, seeds[row.variant], runs)
-        table += [entry | found for found in measured]
+        table += [entry | measured for measured in rows_of_kind(kind, row, seeds[row.variant], runs)]
     return pd.DataFrame(table, columns=COLUMNS[kind])
 
 
@@ -247,23 +281,23 @@ def check_settings(
                 )
 
 
-def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) -> Iterable[Row]:
+def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) -> Iterable[TableRow]:
     """What was measured in the runs of one configuration, as rows of a kind of table."""
-    found = SeededRuns(row.num_tasks, [run_folder(runs, row.variant, row.num_tasks, seed) for seed in seeds])
+    of_seeds = SeededRuns(row.num_tasks, [run_folder(runs, row.variant, row.num_tasks, seed) for seed in seeds])
     match kind:
         case "summary":
-            return [summary_row(found.accuracies(), found.clusters()) | {"seeds": " ".join(map(str, seeds))}]
+            return [summary_row(of_seeds.accuracies(), of_seeds.clusters()) | {"seeds": " ".join(map(str, seeds))}]
         case "matrix":
-            return matrix_rows(found.accuracies())
+            return matrix_rows(of_seeds.accuracies())
         case "activity":
-            return activity_rows(found.activities())
+            return activity_rows(of_seeds.activities())
         case "search":
-            return search_rows(found.accuracies(), seeds)
+            return search_rows(of_seeds.accuracies(), seeds)
     raise AssertionError(kind)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write it whole or not at all; what is not known is an empty cell."""
+    """Write a table as CSV, atomically; what is not known is an empty cell."""
     with atomic_file(path) as file:
         table.to_csv(file, index=False, float_format="%.8g")
 
@@ -271,7 +305,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 # -- a line for a person ----------------------------------------------------------------------------------
 
 
-def summary_lines(name: str, files: Sequence[Path], num_tasks: int) -> Iterator[str]:
+def result_lines(name: str, files: Sequence[Path], num_tasks: int) -> Iterator[str]:
     """A line for each variant among the accuracy.csv of runs, in their order; `name` is enough where it is one.
 
     Raises: ValueError for a file that is not where `run_folder` has it; IncompleteRunError naming a file.
@@ -279,17 +313,17 @@ def summary_lines(name: str, files: Sequence[Path], num_tasks: int) -> Iterator[
     folders: dict[str, list[Path]] = {}
     for file in files:
         if file.name != "accuracy.csv":
-            raise ValueError(f"found {file}, expected the accuracy.csv of a run")
+            raise ValueError(f"found {file}, expected .../<variant>/tasks-<T>/seed-<s>/accuracy.csv")
         folders.setdefault(run_of(file.absolute().parent).variant, []).append(file.parent)
-    for variant, of_seeds in folders.items():
-        runs = SeededRuns(num_tasks, of_seeds)
+    for variant, of_variant in folders.items():
+        runs = SeededRuns(num_tasks, of_variant)
         accuracy = summarise([average_accuracy(accuracy) for accuracy in runs.accuracies()])
         clusters = runs.clusters()
-        yield summary_line(name if len(folders) == 1 else f"{name}, {variant}", accuracy, clusters)
+        yield result_line(name if len(folders) == 1 else f"{name}, {variant}", accuracy, clusters)
 
 
-def summary_line(name: str, accuracy: Summary, clusters: Sequence[int] | None = None) -> str:
+def result_line(name: str, accuracy: Summary, clusters: Sequence[int] | None = None) -> str:
     """prototype_10: 94.86 % ± 0.21 (8 seeds); and the mean number of clusters where prototypes were inferred."""
     spread = f" ± {100 * accuracy.std:.2f}" if accuracy.n > 1 else ""
-    found = f", {np.mean(clusters):.2f} clusters" if clusters else ""
-    return f"{name}: {100 * accuracy.mean:.2f} %{spread} ({accuracy.n} seed{'s' if accuracy.n > 1 else ''}){found}"
+    inferred = f", {np.mean(clusters):.2f} clusters" if clusters else ""
+    return f"{name}: {100 * accuracy.mean:.2f} %{spread} ({accuracy.n} seed{'s' if accuracy.n > 1 else ''}){inferred}"

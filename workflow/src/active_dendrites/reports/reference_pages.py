@@ -95,7 +95,7 @@ def summary_table(
 
 def metrics_of(row: Row) -> dict[str, float]:
     """The metrics by name; NaN where they are not defined."""
-    values = {metric.__name__: getattr(row, metric.__name__) for metric in METRICS}
+    values = {name: getattr(row, name) for name in METRICS}
     return {name: math.nan if value is None else value for name, value in values.items()}
 
 

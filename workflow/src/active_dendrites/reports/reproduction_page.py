@@ -20,7 +20,7 @@ from active_dendrites.reproduction.verdicts import (
     compare,
     comparison_table,
     notes_on,
-    summary_line,
+    verdicts_in_words,
 )
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import PAPER, Declarations
@@ -80,7 +80,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        return summary_line(self.comparisons, self.scale)
+        return verdicts_in_words(self.comparisons, self.scale)
 
     @property
     def counts(self) -> dict[str, int]:

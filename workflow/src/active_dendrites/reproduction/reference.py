@@ -69,7 +69,7 @@ class Row(NamedTuple):
         return self.after_task == self.num_tasks
 
 
-NUMBERS = (*(metric.__name__ for metric in METRICS), "clusters", "steps")  # the same whenever a run is repeated
+NUMBERS = (*METRICS, "clusters", "steps")  # the same whenever a run is repeated
 
 
 # -- the file ---------------------------------------------------------------------------------------------

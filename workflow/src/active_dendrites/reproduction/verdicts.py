@@ -336,7 +336,7 @@ def four_digits(p: float) -> float:
     return float(f"{p:.4g}")
 
 
-def summary_line(comparisons: Sequence[Comparison], scale: str) -> str:
+def verdicts_in_words(comparisons: Sequence[Comparison], scale: str) -> str:
     """How many published numbers were reproduced, of how many."""
     of = f"{len(comparisons)} comparisons with published numbers"
     if scale != PAPER:
