@@ -253,6 +253,7 @@ def judging_modules() -> list[Path]:
     return [
         library / "evaluation/metrics.py",
         library / "settings/published.py",
+        library / "reproduction/counted_runs.py",
         library / "reproduction/verdicts.py",
         library / "reports/reproduction_page.py",
     ]

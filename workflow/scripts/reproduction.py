@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
-from active_dendrites.reproduction.verdicts import find_runs
+from active_dendrites.reproduction.counted_runs import find_runs
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import read_published

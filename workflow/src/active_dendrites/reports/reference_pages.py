@@ -9,17 +9,9 @@ from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS
 from active_dendrites.evaluation.tables import COLUMNS, summarised_row
 from active_dendrites.reports.reproduction_page import Report, line_of
+from active_dendrites.reproduction.counted_runs import OTHER_NUMERICS, OTHER_SETTINGS, LeftOut, Run
 from active_dendrites.reproduction.reference import FILE, Row
-from active_dendrites.reproduction.verdicts import (
-    DIFFERS,
-    INCONCLUSIVE,
-    OTHER_NUMERICS,
-    OTHER_SETTINGS,
-    REPRODUCED,
-    Comparison,
-    LeftOut,
-    Run,
-)
+from active_dendrites.reproduction.verdicts import DIFFERS, INCONCLUSIVE, REPRODUCED, Comparison
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import CLUSTERS, Published, declared_rows
 from active_dendrites.settings.run import Configuration

@@ -10,16 +10,14 @@ from typing import NamedTuple
 
 import jinja2
 
+from active_dendrites.reproduction.counted_runs import LeftOut, Run, notes_on
 from active_dendrites.reproduction.verdicts import (
     IN_NO_FIGURE,
     IN_TEXT,
     VERDICTS,
     Comparison,
-    LeftOut,
-    Run,
     compare,
     comparison_table,
-    notes_on,
     verdicts_in_words,
 )
 from active_dendrites.runs.files import atomic_file

@@ -17,7 +17,8 @@ import yaml
 
 from active_dendrites.evaluation.metrics import forgetting
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
-from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, Run, compare, find_runs, notes_on
+from active_dendrites.reproduction.counted_runs import Run, find_runs, notes_on
+from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, compare
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import Record, read_accuracy, read_record

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS, ROUNDING, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
-from active_dendrites.reproduction.verdicts import LeftOut, read_run
+from active_dendrites.reproduction.counted_runs import LeftOut, read_run
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.locks import only_writer

@@ -1,4 +1,4 @@
-"""A record of what was measured, runs to take up, and the script that does."""
+"""The reference: its file, runs to merge into it, and the script that does."""
 
 import runpy
 import sys
@@ -11,7 +11,7 @@ from finished_runs import finished_run
 
 from active_dendrites.settings.declarations import Declarations
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "workflow/scripts/reference.py"
 
 

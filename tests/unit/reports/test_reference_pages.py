@@ -15,8 +15,9 @@ from active_dendrites import NUMERICS
 from active_dendrites.evaluation.tables import experiment_table
 from active_dendrites.reports.reference_pages import BEGIN, END, judged_runs, status, summary_table, with_status
 from active_dendrites.reports.reproduction_page import make_report, render
+from active_dendrites.reproduction.counted_runs import find_runs, notes_on
 from active_dendrites.reproduction.reference import Row, merge, read_rows
-from active_dendrites.reproduction.verdicts import comparison_table, find_runs, notes_on, unexplained
+from active_dendrites.reproduction.verdicts import comparison_table, unexplained
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import Published, declared_rows, read_published
 
