@@ -105,9 +105,9 @@ def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, floa
     order = generator(1, "batch order")
     for task in range(100):
         learner.begin_task(task)
-        learner.begin_epoch(task, order)
-        while not learner.epoch_done:
-            learner.learn_step()
+        epoch = learner.begin_epoch(task, order)
+        while not epoch.done:
+            epoch.learn_step()
         learner.end_task()
     start = time.perf_counter()
     learner.evaluate(range(100))

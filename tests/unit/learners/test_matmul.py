@@ -102,9 +102,10 @@ def test_the_fast_library_is_taken(monkeypatch: pytest.MonkeyPatch, small_run, d
         learners = make_learner([run], tasks), DenseLearner([run], tasks)
         for learner in learners:
             learner.begin_task(0)
-            learner.begin_epoch(0, [torch.Generator().manual_seed(1)])
-            learner.learn_step()
-        return [learner.losses()[0] for learner in learners]
+        epochs = [learner.begin_epoch(0, [torch.Generator().manual_seed(1)]) for learner in learners]
+        for epoch in epochs:
+            epoch.learn_step()
+        return [epoch.losses()[0] for epoch in epochs]
 
     before = losses()
     monkeypatch.setattr(products.torch.ops.mkldnn, "_linear_pointwise", lambda a, b, *rest: torch.zeros(len(a), len(b)))

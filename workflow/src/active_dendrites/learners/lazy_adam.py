@@ -5,9 +5,9 @@ import math
 from active_dendrites.settings.run import RunConfig
 
 
-def needs_moments(run: RunConfig, task: int | None) -> bool:
-    """Whether a state must hold Adam's moments: between tasks (`task` is None) they may be about to be reset."""
-    return task is not None or not run.reset_optimizer
+def needs_moments(run: RunConfig, within_task: bool) -> bool:
+    """Whether a state must hold Adam's moments: between tasks they may be about to be reset."""
+    return within_task or not run.reset_optimizer
 
 
 def momentum_steps(epsilon: float, beta1: float) -> int:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +13,32 @@ from active_dendrites.models.networks import Network
 from active_dendrites.models.saving import State
 
 
-class Learner(ABC):
+class Epoch(ABC):
+    """A pass over a task, learned step by step by all seeds; made by `Learner.begin_epoch`."""
+
+    @property
+    @abstractmethod
+    def steps_taken(self) -> int:
+        """Steps that each seed has learned; where they take turns, their mean."""
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether no step is left."""
+
+    @abstractmethod
+    def learn_step(self) -> None:
+        """The next step."""
+
+    @abstractmethod
+    def losses(self) -> list[float]:
+        """The mean loss of the steps so far, of each seed."""
+
+
+E = TypeVar("E", bound=Epoch)
+
+
+class Learner(ABC, Generic[E]):
     """Learns several seeds side by side.
 
     A learner is saved in two parts for each seed: its `state`, and the `changes` of what is large and mostly stays as
@@ -37,33 +62,20 @@ class Learner(ABC):
         """Start to learn a task."""
 
     @abstractmethod
-    def begin_epoch(self, task: int, orders: Sequence[torch.Generator]) -> None:
-        """Start a pass over the task, in an order of its own for each seed."""
+    def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> E:
+        """Start a pass over the task, or go on with one that was saved.
 
-    @abstractmethod
-    def learn_step(self) -> None:
-        """The next step of the epoch."""
-
-    @property
-    @abstractmethod
-    def steps_taken(self) -> int:
-        """Steps of the epoch that each seed has learned; where they take turns, their mean."""
-
-    @property
-    @abstractmethod
-    def epoch_done(self) -> bool:
-        """Whether no step of the epoch is left."""
-
-    @abstractmethod
-    def losses(self) -> list[float]:
-        """The mean loss of the epoch's steps so far, of each seed."""
+        Args:
+            orders: of each seed, what its batches are drawn from; of a saved epoch, as they were before it.
+            states: of each seed, those that `restore` was given; none for a new epoch.
+        """
 
     def learn_epoch(self, task: int, orders: Sequence[torch.Generator]) -> list[float]:
         """One pass over the task; returns the losses."""
-        self.begin_epoch(task, orders)
-        while not self.epoch_done:
-            self.learn_step()
-        return self.losses()
+        epoch = self.begin_epoch(task, orders)
+        while not epoch.done:
+            epoch.learn_step()
+        return epoch.losses()
 
     @abstractmethod
     def end_task(self) -> None:
@@ -79,27 +91,26 @@ class Learner(ABC):
         """How large the `changes` of a seed are that hold everything."""
 
     @abstractmethod
-    def state(self, task: int | None) -> Iterator[State]:
+    def state(self, epoch: E | None) -> Iterator[State]:
         """Of each seed, what the rest depends on but for `changes`; one after the other, since they may be large.
 
         Args:
-            task: the one that is being learned; None between tasks, when less is needed.
+            epoch: the one that is being learned; None between tasks, when less is needed.
         """
 
     @abstractmethod
-    def changes(self, task: int | None, everything: bool) -> list[State]:
+    def changes(self, epoch: E | None, everything: bool) -> list[State]:
         """Of each seed, what has moved since this was called last, or everything; nothing where nothing has."""
 
     @abstractmethod
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
-        """Copy the state and all changes of each seed; within an epoch, `begin_epoch` and `go_to` follow.
+        """Copy the state and all changes of each seed; within an epoch, `begin_epoch` with these states follows.
 
         The contexts are then those from before the epoch, because `begin_epoch` infers the epoch's anew.
-        """
 
-    @abstractmethod
-    def go_to(self, states: Sequence[State]) -> None:
-        """Leave out the steps of the epoch that were taken before it was saved."""
+        Args:
+            task: the one that was being learned; None between tasks.
+        """
 
 
 class Tested(NamedTuple):

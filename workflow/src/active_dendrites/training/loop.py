@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,13 +77,13 @@ def train(
     progress = Progress(course)
     while True:
         course.begin_task()
-        for epoch in range(course.epoch, run.epochs):
-            course.begin_epoch(epoch)
-            while not learner.epoch_done:
-                learner.learn_step()
+        for index in range(course.epoch, run.epochs):
+            epoch = course.begin_epoch(index)
+            while not epoch.done:
+                epoch.learn_step()
                 if keeper:
                     keeper.between_steps(course)
-            progress.epoch(course.task, epoch, learner.losses())
+            progress.epoch(course.task, index, epoch.losses())
         tested = course.end_task()
         progress.task(course.task, tested.accuracy)
         if course.task + 1 == run.num_tasks:
@@ -115,7 +116,7 @@ def make_reproducible(deterministic: bool) -> None:
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
 
 
-def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner:
+def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner[Any]:
     """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do."""
     run = runs[0]
     rounded = run.numerics.precision in ("tf32", "bfloat16")

@@ -4,12 +4,13 @@ Letters: R seeds, learned side by side, T tasks.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from active_dendrites.data.randomness import generator
-from active_dendrites.learners.learner import Learner, Tested
+from active_dendrites.learners.learner import Epoch, Learner, Tested
 from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 
@@ -20,15 +21,17 @@ class Course:
     Attributes:
         task, epoch: that are being learned, or come next; from 0.
         within: whether the task has begun.
+        learning: the epoch that is being learned; None between tasks.
         accuracy: (R, T, T), found so far; see `Result`.
     """
 
-    def __init__(self, runs: Sequence[RunConfig], learner: Learner) -> None:
+    def __init__(self, runs: Sequence[RunConfig], learner: Learner[Any]) -> None:
         self.runs, self.run, self.learner = runs, runs[0], learner
         self.orders = [generator(each.seed, "batch order") for each in runs]
         self.task, self.epoch, self.within = 0, 0, False
         self.accuracy = np.full((len(runs), self.run.num_tasks, self.run.num_tasks), np.nan)
-        self.restored: list[State] = []  # of an epoch that goes on
+        self.orders_before = self._order_states()  # before the epoch
+        self.learning: Epoch | None = None
         self.steps_per_task = self.run.epochs * learner.batches.steps
 
     def begin_task(self) -> None:
@@ -36,14 +39,20 @@ class Course:
             self.learner.begin_task(self.task)
         self.within = True
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Begin an epoch, or go on with one."""
-        self.epoch = epoch
-        self.orders_before = [order.get_state() for order in self.orders]
-        self.learner.begin_epoch(self.task, self.orders)
-        if self.restored:
-            self.learner.go_to([state["learner"] for state in self.restored])
-            self.restored = []
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Begin an epoch, or go on with the one that was restored."""
+        if self.learning is None or epoch != self.epoch:
+            self.epoch = epoch
+            self.learning = self._begin_epoch()
+        return self.learning
+
+    def _begin_epoch(self, states: Sequence[State] = ()) -> Epoch:
+        self.orders_before = self._order_states()
+        epoch: Epoch = self.learner.begin_epoch(self.task, self.orders, states)
+        return epoch
+
+    def _order_states(self) -> list[torch.Tensor]:
+        return [order.get_state() for order in self.orders]
 
     def end_task(self) -> Tested:
         """Consolidate the task, and test it or all so far."""
@@ -58,6 +67,7 @@ class Course:
     def go_on(self) -> None:
         """To the next task."""
         self.task, self.epoch, self.within = self.task + 1, 0, False
+        self.learning = None
 
     @property
     def steps_before(self) -> int:
@@ -67,21 +77,17 @@ class Course:
     @property
     def steps(self) -> int:
         """Those that it has taken."""
-        return self.steps_before + (self.learner.steps_taken if self.within else 0)
+        return self.steps_before + (self.learning.steps_taken if self.learning else 0)
 
     @property
     def place(self) -> tuple[int, int]:
         """Task and epoch, from 1."""
         return self.task + 1, self.epoch + 1
 
-    @property
-    def _learning(self) -> int | None:
-        return self.task if self.within else None
-
     def states(self) -> Iterator[State]:
         """Of each seed, what has to be saved but for `changes`."""
-        orders = self.orders_before if self.within else [order.get_state() for order in self.orders]
-        for order, accuracy, state in zip(orders, self.accuracy, self.learner.state(self._learning), strict=True):
+        orders = self.orders_before if self.within else self._order_states()
+        for order, accuracy, state in zip(orders, self.accuracy, self.learner.state(self.learning), strict=True):
             yield {
                 **{"task": self.task, "epoch": self.epoch, "within": self.within},
                 **{"order": order, "accuracy": torch.tensor(accuracy), "learner": state},
@@ -89,7 +95,7 @@ class Course:
 
     def changes(self, everything: bool) -> list[State]:
         """See `Learner.changes`."""
-        return self.learner.changes(self._learning, everything)
+        return self.learner.changes(self.learning, everything)
 
     def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
         """Go on from where the states, one for each seed, were saved."""
@@ -99,7 +105,7 @@ class Course:
         for seed, state in enumerate(states):
             self.orders[seed].set_state(state["order"])
             self.accuracy[seed] = state["accuracy"].numpy()
-        self.learner.restore(self._learning, [state["learner"] for state in states], changes)
+        of_learner = [state["learner"] for state in states]
+        self.learner.restore(self.task if self.within else None, of_learner, changes)
         if self.within:
-            self.restored = list(states)
-            self.learner.go_to([state["learner"] for state in states])  # so that `steps` is right at once
+            self.learning = self._begin_epoch(of_learner)

@@ -20,7 +20,7 @@ from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Layer, whole_layer
 from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import Learner, Tested
+from active_dendrites.learners.learner import Epoch, Learner, Tested
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
@@ -33,7 +33,37 @@ from active_dendrites.settings.run import RunConfig
 TEST_BATCH = 2000  # images; any size gives the same accuracy
 
 
-class DenseLearner(Learner):
+class DenseEpoch(Epoch):
+    """A pass over a task; what the device needs of it is in the learner's tensors.
+
+    Args:
+        learner: has the batches of the epoch.
+        contexts_before: of each seed, a snapshot from before the epoch: one that goes on infers its contexts anew.
+        steps_taken: of the epoch; known here too, where nobody waits for the device.
+    """
+
+    def __init__(self, learner: "DenseLearner", contexts_before: Sequence[State], steps_taken: int) -> None:
+        self.learner, self.contexts_before = learner, contexts_before
+        self._steps_taken = steps_taken
+
+    @property
+    def steps_taken(self) -> int:
+        return self._steps_taken
+
+    @property
+    def done(self) -> bool:
+        return self._steps_taken == self.learner.batches.steps
+
+    def learn_step(self) -> None:
+        self.learner.step()
+        self._steps_taken += 1
+
+    def losses(self) -> list[float]:
+        losses: list[float] = (self.learner.loss / self._steps_taken).tolist()
+        return losses
+
+
+class DenseLearner(Learner[DenseEpoch]):
     """Learns and tests R networks by whole tensors.
 
     Args:
@@ -126,12 +156,12 @@ class DenseLearner(Learner):
             if self.consolidation:
                 self.whole_importance[index][place] = self.consolidation.importance[index]
 
-    def begin_epoch(self, task: int, orders: Sequence[torch.Generator]) -> None:
+    def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> DenseEpoch:
         """Start a pass over the task. Nothing waits for the device: the orders go there at once."""
         if task != self.shown:  # not at each epoch: it takes as long as some steps
             self.tasks.write_images(task, self.images)
             self.shown = task
-        self.contexts_before = [contexts.snapshot() for contexts in self.contexts]
+        contexts_before = [contexts.snapshot() for contexts in self.contexts]
         for seed, order in enumerate(orders):
             batches = self.batches.draw(order)
             if not self.fixed_contexts:
@@ -140,32 +170,24 @@ class DenseLearner(Learner):
                 self.share[step, : len(rows)] = 1 / len(rows)
             rows = torch.cat(batches)
             self.orders[seed].view(-1)[: len(rows)] = rows.to(self.orders.device)
-        self._count(0)
         self.loss.zero_()
+        for seed, state in enumerate(states):
+            self.loss[seed] = state["tensors"]["loss"][0]
+        steps_taken = self._steps_taken(states)
+        self.done.fill_(steps_taken)
+        return DenseEpoch(self, contexts_before, steps_taken)
 
-    def _count(self, steps: int) -> None:
-        """So many steps of the epoch are taken; known here too, where nobody waits for the device."""
-        self.taken = steps
-        self.done.fill_(steps)
-
-    @property
-    def steps_taken(self) -> int:
-        return self.taken
-
-    @property
-    def epoch_done(self) -> bool:
-        return self.taken == self.batches.steps
+    @staticmethod
+    def _steps_taken(states: Sequence[State]) -> int:
+        """Steps of an epoch that the states, if any, were saved after."""
+        steps = sorted({state["done"] for state in states} or {0})
+        if len(steps) > 1:
+            raise ValueError(f"seeds side by side: found steps {steps} of an epoch, expected one for all")
+        return steps[0]
 
     @property
     def changeable_bytes(self) -> int:
         return sum(segments.changeable_bytes for segments in self.segments)
-
-    def learn_step(self) -> None:
-        self.step()
-        self.taken += 1
-
-    def losses(self) -> list[float]:
-        return (self.loss / self.taken).tolist()
 
     def _step(self) -> None:
         """The next step of the epoch, for all seeds."""
@@ -247,23 +269,23 @@ class DenseLearner(Learner):
         if self.subnetworks:
             self._leave()
 
-    def state(self, task: int | None) -> Iterator[State]:
-        moments = needs_moments(self.run, task)
-        tensors, numbers = self._tensors(task), self._numbers()
-        for seed, (contexts, snapshot) in enumerate(zip(self.contexts, self._contexts(task), strict=True)):
+    def state(self, epoch: DenseEpoch | None) -> Iterator[State]:
+        moments = needs_moments(self.run, epoch is not None)
+        tensors, numbers = self._tensors(epoch is not None), self._numbers()
+        for seed, (contexts, snapshot) in enumerate(zip(self.contexts, self._contexts(epoch), strict=True)):
             yield {
                 "tensors": {name: [copied(tensor[seed]) for tensor in tensors[name]] for name in tensors},
                 "segments": [segments.state(seed, moments) for segments in self.segments],
                 "dropout": [draws.get_state() for draws in self.dropout.generators[seed : seed + 1]],
                 "contexts": contexts.state(snapshot),
                 **numbers,
-                "done": 0 if task is None else self.taken,
+                "done": epoch.steps_taken if epoch else 0,
             }
 
-    def changes(self, task: int | None, everything: bool) -> list[State]:
-        moments = needs_moments(self.run, task)
+    def changes(self, epoch: DenseEpoch | None, everything: bool) -> list[State]:
+        moments = needs_moments(self.run, epoch is not None)
         segments = [segments.changes(moments, everything) for segments in self.segments]
-        snapshots = self._contexts(task)
+        snapshots = self._contexts(epoch)
         return [
             {
                 "segments": [of_seeds[seed] for of_seeds in segments],
@@ -272,18 +294,18 @@ class DenseLearner(Learner):
             for seed, contexts in enumerate(self.contexts)
         ]
 
-    def _contexts(self, task: int | None) -> list[State]:
+    def _contexts(self, epoch: DenseEpoch | None) -> Sequence[State]:
         """As they have to be restored."""
-        return [contexts.snapshot() for contexts in self.contexts] if task is None else self.contexts_before
+        return epoch.contexts_before if epoch else [contexts.snapshot() for contexts in self.contexts]
 
-    def _tensors(self, task: int | None) -> dict[str, list[Tensor]]:
+    def _tensors(self, within_task: bool) -> dict[str, list[Tensor]]:
         """What a state holds of the tensors with an axis of seeds; between tasks a subnetwork is in the whole."""
-        if self.subnetworks and task is None:
+        if self.subnetworks and not within_task:
             return {"whole": self.whole, "whole_importance": self.whole_importance}
         kept = {"loss": [self.loss], "parameters": self.adam.parameters}
         if self.subnetworks:
             kept |= {"whole": self.whole, "whole_importance": self.whole_importance}
-        if needs_moments(self.run, task):
+        if needs_moments(self.run, within_task):
             kept |= {"first": self.adam.first, "second": self.adam.second}
         if self.consolidation:
             names = "path", "importance", "anchor", "previous"
@@ -301,7 +323,7 @@ class DenseLearner(Learner):
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
         if self.subnetworks and task is not None:
             self._enter(task)
-        tensors = self._tensors(task)
+        tensors = self._tensors(task is not None)
         for seed, state in enumerate(states):
             for name, saved in state["tensors"].items():
                 for tensor, value in zip(tensors[name], saved, strict=True):
@@ -317,14 +339,6 @@ class DenseLearner(Learner):
         if self.consolidation:
             self.consolidation.strength.fill_(states[0]["strength"])
             self.consolidation.tasks_learned = states[0]["tasks_learned"]
-
-    def go_to(self, states: Sequence[State]) -> None:
-        places = {state["done"] for state in states}
-        if len(places) > 1:
-            raise ValueError(f"seeds side by side: found steps {sorted(places)} of an epoch, expected one for all")
-        self._count(states[0]["done"])
-        for seed, state in enumerate(states):
-            self.loss[seed] = state["tensors"]["loss"][0]
 
     @torch.no_grad()
     def evaluate(self, which: Iterable[int]) -> Tested:

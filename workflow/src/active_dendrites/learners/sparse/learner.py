@@ -73,8 +73,9 @@ class SparseLearner:
         self.segments = [Segments(layer, fixed, run.adam_betas) for layer in dendritic]
         self.batches = Batches(run, len(tasks.train_labels))
         self.buffers, self.test_buffers = self._buffers(run.batch_size), self._buffers(TEST_BATCH)
-        self.step, self.tasks_learned, self.done = 0, 0, 0  # done: steps of the epoch
+        self.step, self.tasks_learned = 0, 0  # step: of Adam, since it was reset
         self.open_gates = [layer.tile_gates(np.ones((1, layer.units), self.dtype)) for layer in self.layers[:-1]]
+        self.gates = self._training_gates()
 
     def _listed_inputs(self) -> list[bool]:
         """For each layer whether few of its inputs are not zero: pixels, few k-winners, but not a ReLU's output."""
@@ -94,36 +95,17 @@ class SparseLearner:
             segments.forget(self.step)
         context = self.contexts.begin_task(task)
         if self.contexts.fixed:
-            self._answer(None if context is None else context[0])
+            self.answer(None if context is None else context[0])
 
-    def _answer(self, context: torch.Tensor | None) -> None:
+    def answer(self, context: torch.Tensor | None) -> None:
         """Take over a context, (C,), for the batches that follow."""
         for segments in self.segments:
             segments.answer(np.ascontiguousarray(context.numpy()))
         self.gates = self._training_gates()
 
-    def begin_epoch(self, task: int, order: torch.Generator) -> None:
-        """Start a pass over the task."""
-        self.place, self.rows = self.images.places(task), self.batches.draw(order)
-        self.contexts_before = self.contexts.snapshot()
-        self.epoch_contexts = None if self.contexts.fixed else self.contexts.of_batches(task, self.rows)
-        self.done, self.loss = 0, 0.0  # the sum of the losses
-
-    @property
-    def epoch_done(self) -> bool:
-        return self.done == len(self.rows)
-
-    def learn_step(self) -> None:
-        """The next step of the epoch."""
-        if self.epoch_contexts is not None:
-            self._answer(self.epoch_contexts[self.done])
-        self.loss += self.learn_batch(self.rows[self.done].numpy(), self.place)
-        self.done += 1
-
-    @property
-    def mean_loss(self) -> float:
-        """Of the steps of the epoch so far."""
-        return self.loss / self.done
+    def begin_epoch(self, task: int, order: torch.Generator, state: State | None = None) -> "SparseEpoch":
+        """Start a pass over the task, or go on with the one that was saved in a state."""
+        return SparseEpoch(self, task, self.batches.draw(order), state)
 
     def learn_batch(self, rows: np.ndarray, place: np.ndarray) -> float:
         """One step on the training images `rows`, their pixels put in `place`; returns the loss before it."""
@@ -201,30 +183,30 @@ class SparseLearner:
             layer.write_back()
         self.tasks_learned += 1
 
-    def state(self, task: int | None) -> State:
+    def state(self, epoch: "SparseEpoch | None") -> State:
         """See `Learner.state`."""
-        moments = needs_moments(self.run, task)
+        moments = needs_moments(self.run, epoch is not None)
         return {
-            "contexts": self.contexts.state(self._contexts(task)),
-            "layers": [layer.state(task is not None, moments) for layer in self.layers],
+            "contexts": self.contexts.state(self._contexts(epoch)),
+            "layers": [layer.state(epoch is not None, moments) for layer in self.layers],
             "segments": [segments.state(moments) for segments in self.segments],
             "step": self.step,
             "tasks_learned": self.tasks_learned,
-            "done": 0 if task is None else self.done,
-            "loss": 0.0 if task is None else self.loss,
+            "done": epoch.steps_taken if epoch else 0,
+            "loss": epoch.loss if epoch else 0.0,
         }
 
-    def changes(self, task: int | None, everything: bool) -> State:
+    def changes(self, epoch: "SparseEpoch | None", everything: bool) -> State:
         """See `Learner.changes`: of segments, and of what the clusters keep."""
-        moments = needs_moments(self.run, task)
+        moments = needs_moments(self.run, epoch is not None)
         return {
-            "contexts": self.contexts.changes(self._contexts(task), everything),
+            "contexts": self.contexts.changes(self._contexts(epoch), everything),
             "segments": [segments.changes(moments, everything) for segments in self.segments],
         }
 
-    def _contexts(self, task: int | None) -> State:
+    def _contexts(self, epoch: "SparseEpoch | None") -> State:
         """As they have to be restored."""
-        return self.contexts.snapshot() if task is None else self.contexts_before
+        return epoch.contexts_before if epoch else self.contexts.snapshot()
 
     def restore(self, state: State, changes: Sequence[State]) -> None:
         """See `Learner.restore`."""
@@ -235,10 +217,6 @@ class SparseLearner:
         for index, (segments, saved) in enumerate(zip(self.segments, state["segments"], strict=True)):
             segments.restore(saved, [change["segments"][index] for change in changes])
         self.gates = self._training_gates()
-
-    def go_to(self, state: State) -> None:
-        """See `Learner.go_to`."""
-        self.done, self.loss = state["done"], state["loss"]
 
     @torch.no_grad()
     def evaluate(self, which: Iterable[int]) -> Tested:
@@ -264,6 +242,44 @@ class SparseLearner:
             active += buffers.inputs[-1].count_active()
         by_unit = active[self.layers[-2].unit.argsort()] if len(self.layers) > 1 else active
         return correct / len(labels), (by_unit / len(labels)).astype(np.float32)
+
+
+class SparseEpoch:
+    """A pass of one network over a task.
+
+    Args:
+        learner: what learns; its contexts are those of this epoch from here on.
+        rows: the training images of each batch.
+        state: goes on from there, if given.
+
+    Attributes:
+        contexts_before: a snapshot from before the epoch, since an epoch that goes on infers its contexts anew.
+        loss: summed over the steps.
+    """
+
+    def __init__(
+        self, learner: SparseLearner, task: int, rows: Sequence[torch.Tensor], state: State | None = None
+    ) -> None:
+        self.learner, self.rows, self.place = learner, rows, learner.images.places(task)
+        self.contexts_before = learner.contexts.snapshot()
+        self.contexts = None if learner.contexts.fixed else learner.contexts.of_batches(task, rows)
+        self.steps_taken: int = state["done"] if state else 0
+        self.loss: float = state["loss"] if state else 0.0
+
+    @property
+    def done(self) -> bool:
+        return self.steps_taken == len(self.rows)
+
+    def learn_step(self) -> None:
+        if self.contexts is not None:
+            self.learner.answer(self.contexts[self.steps_taken])
+        self.loss += self.learner.learn_batch(self.rows[self.steps_taken].numpy(), self.place)
+        self.steps_taken += 1
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the steps so far."""
+        return self.loss / self.steps_taken
 
 
 class Buffers:

@@ -6,13 +6,34 @@ import numpy as np
 import torch
 
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.learner import Learner, Tested
-from active_dendrites.learners.sparse.learner import SparseLearner
+from active_dendrites.learners.learner import Epoch, Learner, Tested
+from active_dendrites.learners.sparse.learner import SparseEpoch, SparseLearner
 from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 
 
-class InTurn(Learner):
+class EpochInTurn(Epoch):
+    """An epoch for each seed, one after the other."""
+
+    def __init__(self, epochs: Sequence[SparseEpoch]) -> None:
+        self.epochs = epochs
+
+    @property
+    def steps_taken(self) -> int:
+        return sum(epoch.steps_taken for epoch in self.epochs) // len(self.epochs)
+
+    @property
+    def done(self) -> bool:
+        return all(epoch.done for epoch in self.epochs)
+
+    def learn_step(self) -> None:
+        next(epoch for epoch in self.epochs if not epoch.done).learn_step()
+
+    def losses(self) -> list[float]:
+        return [epoch.mean_loss for epoch in self.epochs]
+
+
+class InTurn(Learner[EpochInTurn]):
     """A sparse learner for each seed: within an epoch one after the other."""
 
     identity = "InTurn"
@@ -27,27 +48,13 @@ class InTurn(Learner):
         for learner in self.learners:
             learner.begin_task(task)
 
-    def begin_epoch(self, task: int, orders: Sequence[torch.Generator]) -> None:
-        for learner, order in zip(self.learners, orders, strict=True):
-            learner.begin_epoch(task, order)
-
-    @property
-    def steps_taken(self) -> int:
-        return sum(learner.done for learner in self.learners) // len(self.learners)
+    def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> EpochInTurn:
+        seeds = zip(self.learners, orders, states or [None] * len(orders), strict=True)
+        return EpochInTurn([learner.begin_epoch(task, order, state) for learner, order, state in seeds])
 
     @property
     def changeable_bytes(self) -> int:
         return sum(segments.changeable_bytes for segments in self.learners[0].segments)
-
-    @property
-    def epoch_done(self) -> bool:
-        return all(learner.epoch_done for learner in self.learners)
-
-    def learn_step(self) -> None:
-        next(learner for learner in self.learners if not learner.epoch_done).learn_step()
-
-    def losses(self) -> list[float]:
-        return [learner.mean_loss for learner in self.learners]
 
     def end_task(self) -> None:
         for learner in self.learners:
@@ -57,16 +64,15 @@ class InTurn(Learner):
         found = [learner.evaluate(which) for learner in self.learners]
         return Tested(*(np.concatenate(same) for same in zip(*found, strict=True)))
 
-    def state(self, task: int | None) -> Iterator[State]:
-        return (learner.state(task) for learner in self.learners)
+    def state(self, epoch: EpochInTurn | None) -> Iterator[State]:
+        return (learner.state(own) for learner, own in self._with_epochs(epoch))
 
-    def changes(self, task: int | None, everything: bool) -> list[State]:
-        return [learner.changes(task, everything) for learner in self.learners]
+    def changes(self, epoch: EpochInTurn | None, everything: bool) -> list[State]:
+        return [learner.changes(own, everything) for learner, own in self._with_epochs(epoch)]
+
+    def _with_epochs(self, epoch: EpochInTurn | None) -> Iterator[tuple[SparseLearner, SparseEpoch | None]]:
+        return zip(self.learners, epoch.epochs if epoch else [None] * len(self.learners), strict=True)
 
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
         for learner, state, own_changes in zip(self.learners, states, changes, strict=True):
             learner.restore(state, own_changes)
-
-    def go_to(self, states: Sequence[State]) -> None:
-        for learner, state in zip(self.learners, states, strict=True):
-            learner.go_to(state)
