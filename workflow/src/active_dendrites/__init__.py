@@ -8,9 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from active_dendrites.evaluation.comparisons import compare, load_runs
     from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners
 
-__all__ = ["NUMERICS", "DendriticLinear", "MaskedLinear", "__version__", "k_winners"]
+_MODULES = {  # of the public names
+    "DendriticLinear": "models.layers",
+    "MaskedLinear": "models.layers",
+    "k_winners": "models.layers",
+    "compare": "evaluation.comparisons",
+    "load_runs": "evaluation.comparisons",
+}
+
+__all__ = ["NUMERICS", "DendriticLinear", "MaskedLinear", "__version__", "compare", "k_winners", "load_runs"]
 
 __version__ = "0.2.0"
 
@@ -21,9 +30,9 @@ NUMERICS = 1
 
 def __getattr__(name: str) -> Any:
     """A public name that is not here yet, from its module (PEP 562)."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("active_dendrites.models.layers"), name)
+    return getattr(import_module(f"active_dendrites.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
