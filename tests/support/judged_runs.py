@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from finished_runs import finished_run
 
-from active_dendrites.reproduction.counted_runs import Run
+from active_dendrites.reproduction.counted_runs import RunResult
 from active_dendrites.reproduction.verdicts import Comparison, compare
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import Published, read_published
@@ -20,10 +20,12 @@ def sample(mean: float, std: float, n: int) -> list[float]:
 
 def runs_with(
     variant: str, num_tasks: int, values: Iterable[float], clusters: Sequence[int] | None = None
-) -> list[Run]:
+) -> list[RunResult]:
     values = list(values)
     found = clusters or [None] * len(values)
-    return [Run(variant, num_tasks, seed, *both) for seed, both in enumerate(zip(values, found, strict=True), start=1)]
+    return [
+        RunResult(variant, num_tasks, seed, *both) for seed, both in enumerate(zip(values, found, strict=True), start=1)
+    ]
 
 
 def only(comparisons: Iterable[Comparison], variant: str, num_tasks: int, quantity: str = "accuracy") -> Comparison:
@@ -38,7 +40,7 @@ def mixture_of(declarations: Declarations, published: Published) -> list[Compari
     """Two numbers reproduced, one that differs, three inconclusive; nothing else was run."""
     figures = published.in_figures()
 
-    def near(variant: str, num_tasks: int, shift: float, std: float, n: int) -> list[Run]:
+    def near(variant: str, num_tasks: int, shift: float, std: float, n: int) -> list[RunResult]:
         mean = figures[variant, num_tasks, "accuracy"].value + shift
         return runs_with(variant, num_tasks, sample(mean, std, n) if n > 1 else [mean])
 

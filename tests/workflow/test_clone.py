@@ -11,7 +11,7 @@ import pytest
 from project import REPOSITORY, Project
 
 from active_dendrites import NUMERICS
-from active_dendrites.reproduction.reference import Row, read_rows, write_rows
+from active_dendrites.reproduction.reference import ReferenceRow, read_rows, write_rows
 from active_dendrites.settings.declarations import Declarations
 
 FOLDER = "results/reference"
@@ -28,7 +28,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     yield project
 
 
-def measured() -> Iterator[Row]:
+def measured() -> Iterator[ReferenceRow]:
     """Eight seeds of two configurations: one a tenth of a point from what was published, one five points."""
     declarations = Declarations(REPOSITORY / "config")
     for variant, num_tasks, mean in (("si_prototype", 10, 0.9733), ("ten_layer_mlp", 10, 0.6684)):
@@ -36,7 +36,7 @@ def measured() -> Iterator[Row]:
         made = (1, "A processor", 1, "float32", NUMERICS, "0" * 40, settings)
         for seed in range(1, 9):
             accuracy = mean + 0.001 * (seed - 4.5)
-            yield Row(variant, num_tasks, seed, num_tasks, accuracy, 0.01, -0.01, 0.97, None, 468, 10.0, *made)
+            yield ReferenceRow(variant, num_tasks, seed, num_tasks, accuracy, 0.01, -0.01, 0.97, None, 468, 10.0, *made)
 
 
 def test_a_clean_clone_shows_the_verdicts_without_training(clone: Project) -> None:

@@ -8,7 +8,7 @@ from active_dendrites.figures import curves as plotting_curves
 from active_dendrites.figures import style as plotting
 from active_dendrites.reports.reference_pages import judged_runs, status, summary_table, with_status
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
-from active_dendrites.reproduction.reference import FILE, Row, merge, read_rows
+from active_dendrites.reproduction.reference import FILE, ReferenceRow, merge, read_rows
 from active_dendrites.reproduction.verdicts import unexplained
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import Declarations
@@ -68,7 +68,7 @@ def write_reports(arguments: argparse.Namespace) -> None:
         print(note)
 
 
-def draw(declarations: Declarations, published: Published, rows: list[Row], prefix: Path) -> None:
+def draw(declarations: Declarations, published: Published, rows: list[ReferenceRow], prefix: Path) -> None:
     """The main figure, if there are runs for it."""
     table = summary_table(declarations, published, MAIN_FIGURE, rows)
     if table.empty:

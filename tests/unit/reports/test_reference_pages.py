@@ -16,7 +16,7 @@ from active_dendrites.evaluation.tables import experiment_table
 from active_dendrites.reports.reference_pages import BEGIN, END, judged_runs, status, summary_table, with_status
 from active_dendrites.reports.reproduction_page import make_report, render
 from active_dendrites.reproduction.counted_runs import find_runs, notes_on
-from active_dendrites.reproduction.reference import Row, merge, read_rows
+from active_dendrites.reproduction.reference import ReferenceRow, merge, read_rows
 from active_dendrites.reproduction.verdicts import comparison_table, unexplained
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import Published, declared_rows, read_published
@@ -186,7 +186,7 @@ def test_the_figure_is_that_of_the_notebook(declarations, published, measured, w
 
 def test_the_runs_in_git_are_sorted_and_each_once() -> None:
     rows = read_rows(KEPT / "runs.csv")
-    places = [row.place for row in rows]
+    places = [row.sort_key for row in rows]
     assert places == sorted(set(places))
     assert b"\r" not in (KEPT / "runs.csv").read_bytes()
 
@@ -208,7 +208,7 @@ def test_what_is_in_git_is_made_from_these_runs(declarations, published) -> None
 def test_the_docs_say_what_each_column_is() -> None:
     text = (ROOT / "docs/output_files.md").read_text(encoding="utf-8")
     section = text.split("## Every output column")[1].split("\n## ")[0]
-    assert [name for name in Row._fields if f"`{name}`" not in section] == []
+    assert [name for name in ReferenceRow._fields if f"`{name}`" not in section] == []
 
 
 def test_every_number_that_differs_has_its_reason(declarations, published) -> None:

@@ -8,7 +8,7 @@ import pytest
 from judged_runs import only, published_alone, scored_run
 
 import active_dendrites
-from active_dendrites.reproduction.counted_runs import Run, find_runs, notes_on
+from active_dendrites.reproduction.counted_runs import RunResult, find_runs, notes_on
 from active_dendrites.reproduction.verdicts import compare
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import Published
@@ -34,9 +34,9 @@ def test_whatever_seeds_are_there_count(declarations, published, write, tmp_path
     runs, left_out = find_runs(declarations, published, PAPER, tmp_path)
     assert left_out == []
     assert runs == [
-        Run("prototype", 2, 2, pytest.approx(0.95), None),
-        Run("prototype", 2, 11, pytest.approx(0.94), None),
-        Run("construct_prototype", 5, 0, pytest.approx(0.96), 6),
+        RunResult("prototype", 2, 2, pytest.approx(0.95), None),
+        RunResult("prototype", 2, 11, pytest.approx(0.94), None),
+        RunResult("construct_prototype", 5, 0, pytest.approx(0.96), 6),
     ]
 
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from active_dendrites import NUMERICS
-from active_dendrites.reproduction.reference import Row, merge, read_rows, write_rows
+from active_dendrites.reproduction.reference import ReferenceRow, merge, read_rows, write_rows
 from active_dendrites.runs.files import DISK_FULL, NoRoomError
 from active_dendrites.runs.locks import FolderTakenError, only_writer
 from active_dendrites.settings.declarations import PAPER
@@ -38,9 +38,9 @@ def test_a_run_has_a_row_where_all_tasks_seen_were_tested(declarations, write, r
     first, last = read_rows(file)
     made = {"side_by_side": 2, "device": "Graphics, large", "threads": 1, "precision": "float32", "commit": COMMIT}
     made |= {"numerics": NUMERICS, "settings_hash": declarations.resolve(PAPER, "si_prototype", 3, 5).settings_hash()}
-    assert first == Row("si_prototype", 3, 5, 1, 0.95, None, None, 0.95, None, None, None, **made)
+    assert first == ReferenceRow("si_prototype", 3, 5, 1, 0.95, None, None, 0.95, None, None, None, **made)
     metrics = [pytest.approx(value) for value in (2.81 / 3, 0.07 / 2, -0.07 / 2, 2.88 / 3)]
-    assert last == Row("si_prototype", 3, 5, 3, *metrics, None, 468, 10.25, **made)
+    assert last == ReferenceRow("si_prototype", 3, 5, 3, *metrics, None, 468, 10.25, **made)
 
 
 def test_clusters_are_in_the_last_row(declarations, write, runs, file) -> None:
@@ -66,7 +66,9 @@ def test_the_file_is_text_that_one_can_read_and_compare(declarations, write, run
 def test_a_row_is_read_back_as_it_was(tmp_path_factory, accuracy, seconds, device) -> None:
     device = " ".join(device.split()) or "x"  # a name has no line breaks
     metrics, whole = (accuracy, None, -0.01, 0.97), (3, 468, seconds)
-    row = Row("construct_prototype", 2, 1, 2, *metrics, *whole, 1, device, 1, "float32", NUMERICS, COMMIT, "0" * 16)
+    row = ReferenceRow(
+        "construct_prototype", 2, 1, 2, *metrics, *whole, 1, device, 1, "float32", NUMERICS, COMMIT, "0" * 16
+    )
     path = tmp_path_factory.getbasetemp() / "back.csv"
     write_rows(path, [row])
     assert read_rows(path) == [row]
@@ -243,11 +245,14 @@ DAMAGE: dict[str, tuple[Callable[[str], str], str]] = {
         lambda text: text + text.splitlines()[-1] + "\n",
         "line 4: found task 2 of prototype, 2 tasks, seed 1 once more",
     ),
-    "no number": (lambda text: text.replace(",0.9,", ",,", 1), "line 2: average_accuracy: found '', expected float"),
-    "not finite": (lambda text: text.replace(",0.9,", ",nan,", 1), "average_accuracy: found 'nan', expected float"),
+    "no number": (lambda text: text.replace(",0.9,", ",,", 1), "line 2: average_accuracy: found '', expected a number"),
+    "not finite": (
+        lambda text: text.replace(",0.9,", ",nan,", 1),
+        "average_accuracy: found 'nan', expected a finite number",
+    ),
     "no integer": (
         lambda text: text.replace("prototype,2", "prototype,two", 1),
-        "num_tasks: found 'two', expected int",
+        "num_tasks: found 'two', expected an integer",
     ),
 }
 

@@ -9,8 +9,8 @@ from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS
 from active_dendrites.evaluation.tables import COLUMNS, summarised_row
 from active_dendrites.reports.reproduction_page import Report, line_of
-from active_dendrites.reproduction.counted_runs import OTHER_NUMERICS, OTHER_SETTINGS, LeftOut, Run
-from active_dendrites.reproduction.reference import FILE, Row
+from active_dendrites.reproduction.counted_runs import OTHER_NUMERICS, OTHER_SETTINGS, LeftOut, RunResult
+from active_dendrites.reproduction.reference import FILE, ReferenceRow
 from active_dendrites.reproduction.verdicts import DIFFERS, INCONCLUSIVE, REPRODUCED, Comparison
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import CLUSTERS, Published, declared_rows
@@ -24,8 +24,8 @@ BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what
 
 
 def judged_runs(
-    declarations: Declarations, published: Published, rows: Iterable[Row]
-) -> tuple[list[Run], list[LeftOut]]:
+    declarations: Declarations, published: Published, rows: Iterable[ReferenceRow]
+) -> tuple[list[RunResult], list[LeftOut]]:
     """The runs that have a published number, and those of them that are left out, as `reproduction.find_runs`."""
     configurations = {(number.variant, number.num_tasks) for number in published.numbers}
     why, runs, left_out = outdated(declarations), [], []
@@ -35,11 +35,11 @@ def judged_runs(
         if kind := why(row):
             left_out.append(LeftOut(row.variant, row.num_tasks, kind))
         else:
-            runs.append(Run(row.variant, row.num_tasks, row.seed, row.average_accuracy, row.clusters))
+            runs.append(RunResult(row.variant, row.num_tasks, row.seed, row.average_accuracy, row.clusters))
     return runs, left_out
 
 
-def outdated(declarations: Declarations) -> Callable[[Row], str | None]:
+def outdated(declarations: Declarations) -> Callable[[ReferenceRow], str | None]:
     """Tells why a row is not one of today's settings and arithmetic; None if it is."""
     hashes: dict[Configuration, str | None] = {}
 
@@ -49,7 +49,7 @@ def outdated(declarations: Declarations) -> Callable[[Row], str | None]:
         except ConfigError:  # a variant that there is no more
             return None
 
-    def why(row: Row) -> str | None:
+    def why(row: ReferenceRow) -> str | None:
         configuration = Configuration(row.variant, row.num_tasks)
         if configuration not in hashes:
             hashes[configuration] = today(*configuration, row.seed)
@@ -61,7 +61,7 @@ def outdated(declarations: Declarations) -> Callable[[Row], str | None]:
 
 
 def summary_table(
-    declarations: Declarations, published: Published, experiment: str, rows: Iterable[Row]
+    declarations: Declarations, published: Published, experiment: str, rows: Iterable[ReferenceRow]
 ) -> pd.DataFrame:
     """The table of an experiment, as `tables.experiment_table`, of those configurations that have runs.
 
@@ -73,7 +73,7 @@ def summary_table(
     if experiment not in known:
         raise ConfigError(f"experiments.yaml: found no {experiment!r} of kind summary, expected {one_of('', known)}")
     why, of_configuration = outdated(declarations), {}
-    for row in sorted(rows, key=lambda row: row.place):
+    for row in sorted(rows, key=lambda row: row.sort_key):
         if row.is_result and not why(row):
             of_configuration.setdefault((row.variant, row.num_tasks), []).append(row)
     table = []
@@ -85,13 +85,13 @@ def summary_table(
     return pd.DataFrame(table, columns=COLUMNS["summary"])
 
 
-def metrics_of(row: Row) -> dict[str, float]:
+def metrics_of(row: ReferenceRow) -> dict[str, float]:
     """The metrics by name; NaN where they are not defined."""
     values = {name: getattr(row, name) for name in METRICS}
     return {name: math.nan if value is None else value for name, value in values.items()}
 
 
-def clusters_of(runs: Sequence[Row]) -> list[int] | None:
+def clusters_of(runs: Sequence[ReferenceRow]) -> list[int] | None:
     found = [run.clusters for run in runs if run.clusters is not None]
     return found or None
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from active_dendrites.reproduction.counted_runs import LeftOut, Run, notes_on
+from active_dendrites.reproduction.counted_runs import LeftOut, RunResult, notes_on
 from active_dendrites.reproduction.verdicts import (
     IN_NO_FIGURE,
     IN_TEXT,
@@ -104,7 +104,7 @@ class Report:
 
 
 def make_report(
-    declarations: Declarations, published: Published, scale: str, runs: Sequence[Run], left_out: Sequence[LeftOut]
+    declarations: Declarations, published: Published, scale: str, runs: Sequence[RunResult], left_out: Sequence[LeftOut]
 ) -> Report:
     """What runs say about the published numbers."""
     return Report(

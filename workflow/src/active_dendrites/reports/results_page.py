@@ -17,7 +17,7 @@ import yaml
 
 from active_dendrites.evaluation.metrics import forgetting
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
-from active_dendrites.reproduction.counted_runs import Run, find_runs, notes_on
+from active_dendrites.reproduction.counted_runs import RunResult, find_runs, notes_on
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, compare
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folder
@@ -208,7 +208,7 @@ def differing(declarations: Declarations, settings: RunConfig) -> list[str]:
     ]
 
 
-def seed_of(run: Run, quantity: str, place: Path, folder: Path) -> Seed:
+def seed_of(run: RunResult, quantity: str, place: Path, folder: Path) -> Seed:
     """What a run's files say, which `find_runs` could read."""
     record = read_record(place / "record.json")
     lost = forgetting(read_accuracy(place / "accuracy.csv", run.num_tasks))

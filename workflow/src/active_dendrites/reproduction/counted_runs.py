@@ -10,16 +10,16 @@ from active_dendrites.evaluation.metrics import average_accuracy
 from active_dendrites.runs.folders import configuration_folder, seed_folders
 from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import Declarations
-from active_dendrites.settings.published import Published
+from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published
 from active_dendrites.settings.run import RunConfig
-from active_dendrites.settings.yaml_files import ConfigError, one_of
+from active_dendrites.settings.yaml_files import fault, fault_line, one_of
 
 OTHER_SETTINGS = "other settings"
 OTHER_NUMERICS = "another version of the arithmetic"
 UNREADABLE = "unreadable"
 
 
-class Run(NamedTuple):
+class RunResult(NamedTuple):
     """What the report needs of one run: accuracy is a fraction; clusters None where no prototypes are inferred."""
 
     variant: str
@@ -27,6 +27,13 @@ class Run(NamedTuple):
     seed: int
     accuracy: float
     clusters: int | None
+
+    def value(self, quantity: str) -> float:
+        """The number that is held against a published one of that quantity."""
+        if quantity == ACCURACY:
+            return self.accuracy
+        assert quantity == CLUSTERS and self.clusters is not None
+        return self.clusters
 
 
 class LeftOut(NamedTuple):
@@ -40,7 +47,7 @@ class LeftOut(NamedTuple):
 
 def find_runs(
     declarations: Declarations, published: Published, scale: str, folder: Path
-) -> tuple[list[Run], list[LeftOut]]:
+) -> tuple[list[RunResult], list[LeftOut]]:
     """The runs of every configuration that has a published number, whichever seeds are there; those left out.
 
     Args:
@@ -48,22 +55,22 @@ def find_runs(
     Raises: ValueError if there is no such scale or folder.
     """
     if scale not in declarations.scales:
-        raise ConfigError(f"--scale: found {scale!r}, expected {one_of(scale, declarations.scales)}")
+        raise fault("--scale", "", one_of(scale, declarations.scales), value=scale)
     if not folder.is_dir():
         raise ValueError(f"--runs: found no folder {folder}, expected the runs of scale {scale}")
-    runs: list[Run] = []
+    runs: list[RunResult] = []
     left_out: list[LeftOut] = []
     for variant, num_tasks in dict.fromkeys((number.variant, number.num_tasks) for number in published.numbers):
-        for seed, of_run in seed_folders(configuration_folder(folder, variant, num_tasks)).items():
-            found = read_run(of_run, declarations.resolve(scale, variant, num_tasks, seed))
-            if isinstance(found, Run):
-                runs.append(found)
+        for seed, run in seed_folders(configuration_folder(folder, variant, num_tasks)).items():
+            result = read_run(run, declarations.resolve(scale, variant, num_tasks, seed))
+            if isinstance(result, LeftOut):
+                left_out.append(result)
             else:
-                left_out.append(found)
+                runs.append(result)
     return runs, left_out
 
 
-def read_run(folder: Path, settings: RunConfig) -> Run | LeftOut:
+def read_run(folder: Path, settings: RunConfig) -> RunResult | LeftOut:
     """One run, if it was made with these settings by today's arithmetic and can be read."""
     identity = settings.variant, settings.num_tasks
     try:
@@ -75,20 +82,20 @@ def read_run(folder: Path, settings: RunConfig) -> Run | LeftOut:
         if record.get("numerics") != NUMERICS:
             return LeftOut(*identity, OTHER_NUMERICS)
         if record.get("seed") != settings.seed:
-            found = f"found {record.get('seed')!r}, expected {settings.seed} as in its path"
-            raise IncompleteRunError(f"{folder / 'record.json'}: seed: {found}")
+            expected = f"{settings.seed} as in its path"
+            raise IncompleteRunError(fault_line(folder / "record.json", "seed", expected, value=record.get("seed")))
         accuracy = average_accuracy(read_accuracy(folder / "accuracy.csv", settings.num_tasks))
         clusters = read_clusters(folder / "record.json")
         if (clusters is None) == (settings.context.kind == "inferred_prototype"):
             found = f"found {clusters!r}, which does not fit context.kind {settings.context.kind}"
             raise IncompleteRunError(f"{folder / 'record.json'}: clusters: {found}")
-    except IncompleteRunError as fault:
-        return LeftOut(*identity, UNREADABLE, " ".join(str(fault).split()))
-    return Run(*identity, settings.seed, accuracy, clusters)
+    except IncompleteRunError as error:
+        return LeftOut(*identity, UNREADABLE, " ".join(str(error).split()))
+    return RunResult(*identity, settings.seed, accuracy, clusters)
 
 
 def notes_on(left_out: Sequence[LeftOut]) -> Iterator[str]:
-    """A sentence for each kind of run that was left out; those that could not be read by name."""
+    """A sentence for each kind of run that was left out, and for each that could not be read, which it names."""
     counts = Counter(run.kind for run in left_out)
     for kind in (OTHER_SETTINGS, OTHER_NUMERICS):
         if counts[kind]:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS, ROUNDING, continual_metrics
@@ -22,111 +24,115 @@ from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import IncompleteRunError, Record, check_images, read_accuracy, read_record
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.run import RunConfig
-from active_dendrites.settings.yaml_files import ConfigError
+from active_dendrites.settings.yaml_files import ConfigError, fault, fault_line
 
 FILE = "runs.csv"  # in the folder of the reference
 
 RunKey = tuple[str, int, int, str, int]
 
 
-class Row(NamedTuple):
-    """A run at a task after which all tasks seen were tested; the metrics are of these tasks alone.
+def none_if_empty(cell: object) -> object:
+    return None if cell == "" else cell
+
+
+Text = Annotated[str, Field(min_length=1)]
+IntegerOrEmpty = Annotated[int | None, BeforeValidator(none_if_empty)]
+NumberOrEmpty = Annotated[float | None, BeforeValidator(none_if_empty)]
+
+
+class ReferenceRow(NamedTuple):
+    """A row of runs.csv: a run at a task after which all tasks seen were tested; the metrics are of these tasks alone.
 
     What belongs to the run as a whole (clusters, steps, wall_seconds) is in its last row, that of task num_tasks.
     """
 
-    variant: str
+    variant: Text
     num_tasks: int
     seed: int
     after_task: int
     average_accuracy: float
-    forgetting: float | None
-    backward_transfer: float | None
+    forgetting: NumberOrEmpty
+    backward_transfer: NumberOrEmpty
     learning_accuracy: float
-    clusters: int | None
-    steps: int | None
-    wall_seconds: float | None
+    clusters: IntegerOrEmpty
+    steps: IntegerOrEmpty
+    wall_seconds: NumberOrEmpty
     side_by_side: int  # seeds that the same process learned in that time
-    device: str
+    device: Text
     threads: int
-    precision: str
+    precision: Text
     numerics: int
-    commit: str
-    settings_hash: str
+    commit: Text
+    settings_hash: Text
 
     @property
-    def run(self) -> RunKey:
+    def run_key(self) -> RunKey:
         """Which run: one that was trained again with these has the same numbers."""
         return self.variant, self.num_tasks, self.seed, self.settings_hash, self.numerics
 
     @property
-    def place(self) -> tuple:
-        """Its place in the file, which does not depend on the order of declarations."""
-        return *self.run, self.after_task
+    def sort_key(self) -> tuple[str, int, int, str, int, int]:
+        """By which the file is sorted; it does not depend on the order of declarations."""
+        return *self.run_key, self.after_task
 
     @property
     def is_result(self) -> bool:
         return self.after_task == self.num_tasks
 
 
-NUMBERS = (*METRICS, "clusters", "steps")  # the same whenever a run is repeated
+REPEATABLE = (*METRICS, "clusters", "steps")  # the same whenever a run is repeated
+CELLS = TypeAdapter(ReferenceRow, config=ConfigDict(allow_inf_nan=False))
+EXPECTED = {"int_parsing": "an integer", "float_parsing": "a number", "finite_number": "a finite number"}
 
 
 # -- the file ---------------------------------------------------------------------------------------------
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[ReferenceRow]:
     """The rows of runs.csv. Raises: ValueError naming file, line and column of what is wrong."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        found = getattr(error, "strerror", None) or error
-        raise ValueError(f"{path}: {found}, expected the runs that were measured") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path}: {reason}, expected the runs that were measured") from None
     header, *lines = csv.reader(StringIO(text)) if text else [[]]
-    if header != list(Row._fields):
-        raise ValueError(f"{path}: line 1: found {','.join(header)!r}, expected {','.join(Row._fields)!r}")
+    if header != list(ReferenceRow._fields):
+        raise ValueError(f"{path}: line 1: found {','.join(header)!r}, expected {','.join(ReferenceRow._fields)!r}")
     if not text.endswith("\n"):
         raise ValueError(f"{path}: found {text.splitlines()[-1]!r} at its end, expected a whole line")
-    rows: dict[tuple, Row] = {}
+    rows: dict[tuple[object, ...], ReferenceRow] = {}
     for number, cells in enumerate(lines, start=2):
         row = read_row(cells, f"{path}: line {number}")
-        if row.place in rows:
-            found = f"found task {row.after_task} of {run_words(row)} once more"
-            raise ValueError(f"{path}: line {number}: {found}, expected each row once")
-        rows[row.place] = row
+        if row.sort_key in rows:
+            found = f"task {row.after_task} of {run_in_words(row)} once more"
+            raise ValueError(fault_line(f"{path}: line {number}", "", "each row once", found=found))
+        rows[row.sort_key] = row
     return list(rows.values())
 
 
-def read_row(cells: Sequence[str], where: str) -> Row:
-    if len(cells) != len(Row._fields):
-        raise ValueError(f"{where}: found {len(cells)} cells, expected {len(Row._fields)}")
-    return Row(*(read_cell(text, name, where) for text, name in zip(cells, Row._fields, strict=True)))
-
-
-def read_cell(text: str, column: str, where: str) -> Any:
-    """A cell by the type of its column; empty is None where that may be."""
-    expected = Row.__annotations__[column]
-    kind = next(kind for kind in (str, int, float) if kind is expected or expected == kind | None)
-    if text == "" and kind is not expected:
-        return None
+def read_row(cells: Sequence[str], where: str) -> ReferenceRow:
+    """A row from its cells. Raises: ValueError naming the column of the first cell that is not of its type."""
+    if len(cells) != len(ReferenceRow._fields):
+        raise ValueError(fault_line(where, "", str(len(ReferenceRow._fields)), found=f"{len(cells)} cells"))
     try:
-        value = kind(text)
-    except ValueError:
-        value = ""
-    if value == "" or (kind is float and not math.isfinite(value)):
-        raise ValueError(f"{where}: {column}: found {text!r}, expected {kind.__name__}")
-    return value
+        return CELLS.validate_python(tuple(cells))
+    except ValidationError as error:
+        first = error.errors()[0]
+        index = first["loc"][0]
+        column = ReferenceRow._fields[index] if isinstance(index, int) else index
+        raise fault(where, column, EXPECTED.get(first["type"], "text"), value=first["input"]) from None
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """runs.csv, sorted, whole or not at all; a number is read back as just that number. Raises: NoRoomError."""
+def write_rows(path: Path, rows: Iterable[ReferenceRow]) -> None:
+    """Write runs.csv, sorted and atomically; a number is read back as just that number. Raises: NoRoomError."""
     with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        writer.writerows(sorted(rows, key=lambda row: row.place))
+        writer.writerow(ReferenceRow._fields)
+        for row in sorted(rows, key=lambda row: row.sort_key):
+            writer.writerow(row)
 
 
-def run_words(row: Row) -> str:
+def run_in_words(row: ReferenceRow) -> str:
     return f"{row.variant}, {row.num_tasks} tasks, seed {row.seed}"
 
 
@@ -154,7 +160,8 @@ def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
     """
     if not runs.is_dir():
         raise ValueError(f"--runs: found no folder {runs}, expected the runs of scale {PAPER}")
-    added, known, unfinished, refused = 0, 0, 0, []
+    added = known = unfinished = 0
+    refused: list[str] = []
     with only_writer(path.parent):
         rows = read_rows(path) if path.exists() else []
         of_run = rows_by_run(rows)
@@ -163,29 +170,29 @@ def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
                 unfinished += 1
                 continue
             try:
-                found = rows_of(declarations, folder)
-                there = of_run.get(found[0].run, [])
-                check_same(folder, found, there, path)
-            except ValueError as fault:
-                refused.append(" ".join(str(fault).split()))
+                measured = rows_of(declarations, folder)
+                recorded = of_run.get(measured[0].run_key, [])
+                check_same(folder, measured, recorded, path)
+            except ValueError as refusal:
+                refused.append(" ".join(str(refusal).split()))
                 continue
-            known += bool(there)
-            added += not there
-            rows += [] if there else found
+            known += bool(recorded)
+            added += not recorded
+            rows += [] if recorded else measured
         if added or not path.exists():
             write_rows(path, rows)
     return Merged(added, known, unfinished, refused)
 
 
-def rows_by_run(rows: Iterable[Row]) -> dict[RunKey, list[Row]]:
+def rows_by_run(rows: Iterable[ReferenceRow]) -> dict[RunKey, list[ReferenceRow]]:
     """The rows of each run, in order."""
-    found: dict[RunKey, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.place):
-        found.setdefault(row.run, []).append(row)
-    return found
+    of_run: dict[RunKey, list[ReferenceRow]] = {}
+    for row in sorted(rows, key=lambda row: row.sort_key):
+        of_run.setdefault(row.run_key, []).append(row)
+    return of_run
 
 
-def rows_of(declarations: Declarations, folder: Path) -> list[Row]:
+def rows_of(declarations: Declarations, folder: Path) -> list[ReferenceRow]:
     """The rows of a finished run. Raises: ValueError, in one line, if it is not one that counts."""
     settings, path = settings_of(declarations, folder), folder / "record.json"
     record = read_record(path)
@@ -194,19 +201,20 @@ def rows_of(declarations: Declarations, folder: Path) -> list[Row]:
     run = read_run(folder, settings)
     if isinstance(run, LeftOut):
         raise IncompleteRunError(run.why or f"{folder}: {run.kind}")
-    said = (record.get("metrics") or {}).get("average_accuracy")
-    if not isinstance(said, float | int) or not is_close(said, run.accuracy):
-        expected = f"expected {run.accuracy!r}, as in accuracy.csv"
-        raise IncompleteRunError(f"{path}: metrics.average_accuracy: found {said!r}, {expected}")
-    shared = {key: record[key] for key in ("device", "threads", "numerics", "commit", "settings_hash")}
+    recorded = (record.get("metrics") or {}).get("average_accuracy")
+    if not isinstance(recorded, float | int) or not is_close(recorded, run.accuracy):
+        expected = f"{run.accuracy!r}, as in accuracy.csv"
+        raise IncompleteRunError(fault_line(path, "metrics.average_accuracy", expected, value=recorded))
+    shared: dict[str, Any] = {key: record[key] for key in ("device", "threads", "numerics", "commit", "settings_hash")}
     shared |= {"side_by_side": len(record["side_by_side"]), "precision": settings.numerics.precision}
-    whole = {"clusters": run.clusters, "steps": record["steps"], "wall_seconds": float(record["wall_seconds"])}
-    accuracy, rows = read_accuracy(folder / "accuracy.csv", run.num_tasks), []
+    of_run = {"clusters": run.clusters, "steps": record["steps"], "wall_seconds": float(record["wall_seconds"])}
+    accuracy = read_accuracy(folder / "accuracy.csv", run.num_tasks)
+    rows = []
     for after, _ in complete_rows(accuracy):
         metrics = continual_metrics(accuracy[:after, :after])
-        known = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-        known |= whole if after == run.num_tasks else dict.fromkeys(whole)
-        rows.append(Row(settings.variant, settings.num_tasks, settings.seed, after, **known, **shared))
+        measured: dict[str, Any] = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+        measured |= of_run if after == run.num_tasks else dict.fromkeys(of_run)
+        rows.append(ReferenceRow(settings.variant, settings.num_tasks, settings.seed, after, **measured, **shared))
     return rows
 
 
@@ -214,8 +222,8 @@ def settings_of(declarations: Declarations, folder: Path) -> RunConfig:
     """Today's settings of the run that a folder is named after. Raises: ValueError if there is no such run."""
     try:
         return declarations.resolve(PAPER, *run_of(folder))
-    except ConfigError as fault:
-        raise ValueError(f"{folder}: found a run that is not declared: {fault}") from None
+    except ConfigError as undeclared:
+        raise ValueError(f"{folder}: found a run that is not declared: {undeclared}") from None
 
 
 def check_record(path: Path, record: Record, settings: RunConfig) -> None:
@@ -236,25 +244,32 @@ def check_record(path: Path, record: Record, settings: RunConfig) -> None:
     }
     for key, value in expected.items():
         if record.get(key) != value:
-            found = f"{path}: {key}: found {record.get(key)!r}, expected {value!r}"
-            raise IncompleteRunError(found + meaning.get(key, ""))
+            wanted = f"{value!r}{meaning.get(key, '')}"
+            raise IncompleteRunError(fault_line(path, key, wanted, value=record.get(key)))
     kinds = {"steps": int, "wall_seconds": float | int, "threads": int, "device": str, "side_by_side": list}
     for key, kind in kinds.items():
         if not isinstance(record.get(key), kind):
-            raise IncompleteRunError(f"{path}: {key}: found {record.get(key)!r}, expected what was measured")
+            raise IncompleteRunError(fault_line(path, key, "what was measured", value=record.get(key)))
     if not re.fullmatch(r"[0-9a-f]{40,64}", str(record.get("commit"))):
-        raise IncompleteRunError(f"{path}: commit: found {record.get('commit')!r}, expected that of the code that ran")
+        raise IncompleteRunError(fault_line(path, "commit", "that of the code that ran", value=record.get("commit")))
 
 
-def check_same(folder: Path, found: Sequence[Row], there: Sequence[Row], path: Path) -> None:
-    """Raises: ValueError naming both, if a run that is in the file already has other numbers there."""
-    if not there:
+def check_same(folder: Path, measured: Sequence[ReferenceRow], recorded: Sequence[ReferenceRow], path: Path) -> None:
+    """Refuse a run that runs.csv has with other numbers.
+
+    Args:
+        measured: what the folder says of the run.
+        recorded: what `path` says of it; nothing if it does not have it.
+    Raises: ValueError naming both.
+    """
+    if not recorded:
         return
-    tested, expected = ([row.after_task for row in rows] for rows in (found, there))
-    if tested != expected:
-        raise ValueError(f"{folder}: found tests after tasks {tested}, expected {expected} as in {path}")
-    for new, old in zip(found, there, strict=True):
-        for name in NUMBERS:
+    found = [row.after_task for row in measured]
+    expected = [row.after_task for row in recorded]
+    if found != expected:
+        raise ValueError(fault_line(folder, "", f"{expected} as in {path}", found=f"tests after tasks {found}"))
+    for new, old in zip(measured, recorded, strict=True):
+        for name in REPEATABLE:
             if not is_close(getattr(new, name), getattr(old, name)):
                 raise ValueError(
                     f"{folder}: {name} after task {new.after_task}: found {getattr(new, name)!r} ({made_by(new)}),"
@@ -266,5 +281,5 @@ def is_close(one: float | None, other: float | None) -> bool:
     return one == other if one is None or other is None else math.isclose(one, other, rel_tol=0, abs_tol=ROUNDING)
 
 
-def made_by(row: Row) -> str:
+def made_by(row: ReferenceRow) -> str:
     return f"{row.device}, commit {row.commit[:10]}"

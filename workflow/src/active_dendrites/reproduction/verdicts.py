@@ -18,7 +18,7 @@ from active_dendrites.reproduction.counted_runs import (
     OTHER_SETTINGS,
     UNREADABLE,
     LeftOut,
-    Run,
+    RunResult,
     runs_were,
 )
 from active_dendrites.settings.declarations import PAPER, Declarations
@@ -35,9 +35,29 @@ VERDICTS = (REPRODUCED, DIFFERS, INCONCLUSIVE, NOT_RUN)
 IN_TEXT, IN_NO_FIGURE = "text", "-"  # in place of a figure
 
 COLUMNS = [
-    *("figure", "variant", "num_tasks", "published", "ours", "std", "n", "low", "high", "verdict", "reason"),
-    *("quantity", "unit", "difference", "difference_low", "difference_high", "margin", "p_reproduced", "p_differs"),
-    *("published_std", "quoted", "source", "seeds"),
+    "figure",
+    "variant",
+    "num_tasks",
+    "published",
+    "ours",
+    "std",
+    "n",
+    "low",
+    "high",
+    "verdict",
+    "reason",
+    "quantity",
+    "unit",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "margin",
+    "p_reproduced",
+    "p_differs",
+    "published_std",
+    "quoted",
+    "source",
+    "seeds",
 ]
 
 
@@ -119,19 +139,23 @@ class Comparison:
 
 
 def compare(
-    declarations: Declarations, published: Published, scale: str, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()
+    declarations: Declarations,
+    published: Published,
+    scale: str,
+    runs: Iterable[RunResult],
+    left_out: Iterable[LeftOut] = (),
 ) -> list[Comparison]:
     """Every published number beside ours, in the order of the experiments. At reduced scale without verdicts."""
-    of_configuration: dict[Configuration, list[Run]] = {}
-    for run in runs:
+    of_configuration: dict[Configuration, list[RunResult]] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
         of_configuration.setdefault(Configuration(run.variant, run.num_tasks), []).append(run)
-    missing = Counter((run.variant, run.num_tasks, run.kind) for run in left_out)
-    shown = experiments_by_run(declarations)
+    num_left_out = Counter((run.variant, run.num_tasks, run.kind) for run in left_out)
+    experiments = experiments_by_configuration(declarations)
     comparisons = []
     for number in published.numbers:
         configuration = Configuration(number.variant, number.num_tasks)
-        found = sorted(of_configuration.get(configuration, []), key=lambda run: run.seed)
-        values = [run.accuracy if number.quantity == ACCURACY else run.clusters for run in found]
+        runs_of_number = of_configuration.get(configuration, [])
+        values = [run.value(number.quantity) for run in runs_of_number]
         margin = published.rule.margin(number.quantity, number.num_tasks)
         judgement = judge(values, number.value, margin, published.rule.level)
         comparisons.append(
@@ -139,12 +163,12 @@ def compare(
                 number=number,
                 label=declarations.label(number.variant),
                 group=declarations.sweep_of(number.variant),
-                figures=figures_of(number, shown.get(configuration, [])),
+                figures=figures_of(number, experiments.get(configuration, [])),
                 ours=summarise(values) if values else None,
-                seeds=tuple(run.seed for run in found),
+                seeds=tuple(run.seed for run in runs_of_number),
                 margin=margin,
                 judgement=judgement if scale == PAPER else Judgement(NO_VERDICT, *[np.nan] * 4),
-                reasons=(*left_out_reasons(configuration, missing), *number.findings, *number.reasons),
+                reasons=(*left_out_reasons(configuration, num_left_out), *number.findings, *number.reasons),
             )
         )
     return sorted(comparisons, key=order_of(declarations))
@@ -152,35 +176,45 @@ def compare(
 
 def unexplained(comparisons: Iterable[Comparison]) -> Iterator[str]:
     """A line for each number that differs without a finding that says why."""
-    for row in comparisons:
-        if row.judgement.verdict == DIFFERS and not row.number.findings:
-            place = f" ({IN_TEXT})" if row.number.in_text else ""
+    for comparison in comparisons:
+        number = comparison.number
+        if comparison.judgement.verdict == DIFFERS and not number.findings:
+            in_text = f" ({IN_TEXT})" if number.in_text else ""
             yield (
-                f"{row.number.variant}, {row.number.num_tasks} tasks, {row.number.quantity}{place}: differs, and"
+                f"{number.variant}, {number.num_tasks} tasks, {number.quantity}{in_text}: differs, and"
                 " config/published.yaml has no finding that says why."
             )
 
 
-def left_out_reasons(configuration: Configuration, missing: Counter) -> Iterator[str]:
+def left_out_reasons(configuration: Configuration, num_left_out: Counter[tuple[str, int, str]]) -> Iterator[str]:
+    """A sentence for each kind of its runs that were left out.
+
+    Args:
+        num_left_out: by variant, number of tasks and kind.
+    """
     for kind in (OTHER_SETTINGS, OTHER_NUMERICS, UNREADABLE):
-        if missing[*configuration, kind]:
-            yield f"{runs_were(missing[*configuration, kind])} left out ({kind})."
+        if count := num_left_out[*configuration, kind]:
+            yield f"{runs_were(count)} left out ({kind})."
 
 
-def experiments_by_run(declarations: Declarations) -> dict[Configuration, list[str]]:
+def experiments_by_configuration(declarations: Declarations) -> dict[Configuration, list[str]]:
     """The experiments at paper scale that show each configuration, in the order declared."""
-    shown: dict[Configuration, list[str]] = {}
+    experiments: dict[Configuration, list[str]] = {}
     for experiment in declarations.experiments:
-        for run in declarations.runs_of(PAPER, experiment):
-            shown.setdefault(run, []).append(experiment)
-    return shown
+        for configuration in declarations.runs_of(PAPER, experiment):
+            experiments.setdefault(configuration, []).append(experiment)
+    return experiments
 
 
-def figures_of(number: PublishedNumber, shown: Sequence[str]) -> tuple[str, ...]:
-    """Where a number is shown; first an experiment that is named after the quantity, as that of the clusters."""
+def figures_of(number: PublishedNumber, experiments: Sequence[str]) -> tuple[str, ...]:
+    """Where a number is shown; first an experiment that is named after the quantity, as that of the clusters.
+
+    Args:
+        experiments: that show its configuration.
+    """
     if number.in_text:
         return (IN_TEXT,)
-    return tuple(sorted(shown, key=lambda experiment: experiment != number.quantity)) or (IN_NO_FIGURE,)
+    return tuple(sorted(experiments, key=lambda experiment: experiment != number.quantity)) or (IN_NO_FIGURE,)
 
 
 def order_of(declarations: Declarations) -> Callable[[Comparison], tuple[int, ...]]:
@@ -192,12 +226,12 @@ def order_of(declarations: Declarations) -> Callable[[Comparison], tuple[int, ..
     groups |= {IN_NO_FIGURE: variants, IN_TEXT: variants}
     figures = list(groups)
 
-    def place(comparison: Comparison) -> tuple[int, ...]:
+    def sort_key(comparison: Comparison) -> tuple[int, ...]:
         figure, number = comparison.figures[0], comparison.number
         group = groups[figure].index(comparison.group)
         return figures.index(figure), group, number.num_tasks, variants.index(number.variant)
 
-    return place
+    return sort_key
 
 
 # -- what is written --------------------------------------------------------------------------------------
@@ -211,7 +245,7 @@ def comparison_table(comparisons: Iterable[Comparison]) -> pd.DataFrame:
 def table_row(comparison: Comparison) -> dict[str, Any]:
     number, ours, judgement = comparison.number, comparison.ours, comparison.judgement
     judged = judgement.verdict != NO_VERDICT
-    measured = {
+    numbers = {
         "published": number.value,
         "published_std": number.std,
         "ours": ours.mean if ours else None,
@@ -227,7 +261,7 @@ def table_row(comparison: Comparison) -> dict[str, Any]:
         "figure": " ".join(comparison.figures),
         "variant": number.variant,
         "num_tasks": number.num_tasks,
-        **{column: in_unit(value, number.quantity) for column, value in measured.items()},
+        **{column: in_unit(value, number.quantity) for column, value in numbers.items()},
         "n": ours.n if ours else 0,
         "verdict": judgement.verdict,
         "reason": " ".join(comparison.reasons),
@@ -251,11 +285,11 @@ def four_digits(p: float) -> float:
 
 
 def verdicts_in_words(comparisons: Sequence[Comparison], scale: str) -> str:
-    """How many published numbers were reproduced, of how many."""
+    """How many comparisons with published numbers have each verdict."""
     of = f"{len(comparisons)} comparisons with published numbers"
     if scale != PAPER:
-        run = sum(comparison.ours is not None for comparison in comparisons)
-        return f"No verdicts: reduced scale ({scale}) is not the paper's setting. Runs for {run} of {of}."
+        num_run = sum(comparison.ours is not None for comparison in comparisons)
+        return f"No verdicts: reduced scale ({scale}) is not the paper's setting. Runs for {num_run} of {of}."
     counts = Counter(comparison.judgement.verdict for comparison in comparisons)
     differ = f"{counts[DIFFERS]} {'differs' if counts[DIFFERS] == 1 else 'differ'}"
     others = ", ".join([differ, *(f"{counts[verdict]} {verdict}" for verdict in (INCONCLUSIVE, NOT_RUN))])
