@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from active_dendrites.data.batches import Batches
-from active_dendrites.models.contexts import NoContexts
+from active_dendrites.models.contexts import Contexts
 from active_dendrites.models.networks import Network
 from active_dendrites.models.saving import State
 
@@ -54,7 +54,7 @@ class Learner(ABC, Generic[E]):
 
     identity: ClassVar[str]
     networks: Sequence[Network]
-    contexts: Sequence[NoContexts]
+    contexts: Sequence[Contexts]
     batches: Batches
 
     @abstractmethod

@@ -7,6 +7,7 @@ Letters: P pixels, C size of the context, N prototypes.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,68 +19,114 @@ from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
 
 
-class NoContexts:
-    """For networks without dendrites."""
+class Contexts(Protocol):
+    """The contexts of one network."""
 
-    fixed = True  # whether all batches of a task have the same context
-    num_clusters: int | None = None  # found by inference while training
+    @property
+    def size(self) -> int:
+        """C."""
 
-    def __init__(self, num_pixels: int) -> None:
-        self.size = num_pixels  # C
-        self.prototypes = torch.zeros(0, self.size)  # (N, C)
+    @property
+    def fixed(self) -> bool:
+        """Whether all batches of a task have the same context."""
+
+    @property
+    def prototypes(self) -> Tensor:
+        """(N, C), those known so far."""
+
+    @property
+    def templates(self) -> Tensor:
+        """(N, P), what images are compared with: prototypes, with zeros at pixels that they do not have.
+
+        Pixels of zero add nothing to |c|^2 nor to x.c, so that the nearest is that of complete prototypes.
+        """
+
+    @property
+    def num_clusters(self) -> int | None:
+        """How many clusters were inferred while training; None where nothing is inferred."""
 
     def begin_task(self, task: int) -> Tensor | None:
         """The context of the task's batches, (1, C); None if there is none, or one for each batch."""
-        return None
 
     def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         """A context for each batch, (batches, C), where they are not fixed; depends on the images alone."""
-        raise AssertionError("these contexts are fixed")
 
     def snapshot(self) -> State:
         """All that the contexts to come depend on, as it is now; the calls below may be made later."""
-        return {"prototypes": copied(self.prototypes)}
 
     def state(self, snapshot: State) -> State:
         """What of a snapshot is always saved; see `Learner`."""
-        return snapshot
 
     def changes(self, snapshot: State, everything: bool) -> State:
         """What of a snapshot is large and has changed since this was called last."""
-        return {}
 
     def restore(self, state: State, changes: Sequence[State]) -> None:
         """Take over a state and all changes."""
-        self.prototypes = state["prototypes"].to(self.prototypes.device)
 
-    @property
-    def templates(self) -> Tensor | None:
-        """(N, P), what images are compared with: prototypes, with zeros at pixels that they do not have.
 
-        Pixels of zero add nothing to |c|^2 nor to x.c, so that the nearest is found as with whole prototypes.
-        """
+class NoContexts:
+    """For networks without dendrites: no prototype, and nothing to save."""
+
+    fixed, num_clusters = True, None
+
+    def __init__(self, num_pixels: int) -> None:
+        self.size = num_pixels
+        self.prototypes = self.templates = torch.zeros(0, num_pixels)
+
+    def begin_task(self, task: int) -> None:
+        return None
+
+    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+        raise AssertionError("a network without dendrites has no contexts")
+
+    def snapshot(self) -> State:
+        return {}
+
+    def state(self, snapshot: State) -> State:
+        return {}
+
+    def changes(self, snapshot: State, everything: bool) -> State:
+        return {}
+
+    def restore(self, state: State, changes: Sequence[State]) -> None:
         return None
 
 
-class TaskPrototypes(NoContexts):
-    """The task's mean image, told while the task is learned. Source: method 3.1."""
+class TaskPrototypes:
+    """The task's mean image, which is given while the task is learned. Source: method 3.1."""
+
+    fixed, num_clusters = True, None
 
     def __init__(self, tasks: PermutedTasks) -> None:
-        super().__init__(tasks.num_pixels)
-        self.tasks = tasks
+        self.tasks, self.size = tasks, tasks.num_pixels
         self.prototypes = tasks.mean_image(0).new_empty(0, self.size)
+
+    @property
+    def templates(self) -> Tensor:
+        return self.prototypes
 
     def begin_task(self, task: int) -> Tensor:
         context = self.tasks.mean_image(task)[None]
         self.prototypes = torch.cat([self.prototypes, context])
         return context
 
-    @property
-    def templates(self) -> Tensor:
-        return self.prototypes
+    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+        raise AssertionError("all batches of a task have the context that begin_task returns")
+
+    def snapshot(self) -> State:
+        return {"prototypes": copied(self.prototypes)}
+
+    def state(self, snapshot: State) -> State:
+        return snapshot
+
+    def changes(self, snapshot: State, everything: bool) -> State:
+        return {}
+
+    def restore(self, state: State, changes: Sequence[State]) -> None:
+        self.prototypes = state["prototypes"].to(self.prototypes.device)
 
 
-class InferredPrototypes(NoContexts):
+class InferredPrototypes:
     """The mean of the cluster that a batch is found to belong to, in a random choice of pixels. Source: method 3.3.
 
     Clusters follow from the images and their order, not from the network: an epoch's contexts are inferred before it.
@@ -89,8 +136,8 @@ class InferredPrototypes(NoContexts):
 
     def __init__(self, run: RunConfig, tasks: PermutedTasks) -> None:
         settings = run.context
-        super().__init__(settings.num_pixels)
-        self.tasks = tasks
+        self.tasks, self.size = tasks, settings.num_pixels
+        self.prototypes = torch.zeros(0, self.size)
         drawn = torch.randperm(tasks.num_pixels, generator=generator(run.seed, "context pixels"))
         self.pixels = drawn[: self.size].sort().values
         draws = generator(run.seed, "exemplars")
@@ -98,6 +145,9 @@ class InferredPrototypes(NoContexts):
             self.size, exemplars=settings.exemplars, acceptance=settings.acceptance, draws=draws
         )
         self.saved: list[Tensor] = []  # the exemplars when `changes` was called last
+
+    def begin_task(self, task: int) -> None:
+        return None
 
     def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         contexts = []
@@ -108,7 +158,7 @@ class InferredPrototypes(NoContexts):
         return torch.stack(contexts)
 
     def snapshot(self) -> State:
-        return super().snapshot() | {"clusters": self.clusters.snapshot()}
+        return {"prototypes": copied(self.prototypes), "clusters": self.clusters.snapshot()}
 
     def state(self, snapshot: State) -> State:
         small = {name: value for name, value in snapshot["clusters"].items() if name != "exemplars"}
@@ -141,7 +191,7 @@ class InferredPrototypes(NoContexts):
         return whole.index_copy(1, self.pixels.to(whole.device), self.prototypes)
 
 
-def make_contexts(run: RunConfig, tasks: PermutedTasks) -> NoContexts:
+def make_contexts(run: RunConfig, tasks: PermutedTasks) -> Contexts:
     """The contexts of one run."""
     if run.context.kind == "task_prototype":
         return TaskPrototypes(tasks)

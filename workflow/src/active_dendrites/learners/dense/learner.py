@@ -132,8 +132,9 @@ class DenseLearner(Learner[DenseEpoch]):
         contexts = [each.begin_task(task) for each in self.contexts]
         if self.run.reset_optimizer:
             self.adam.reset()
-        for segments in self.segments:
-            segments.begin(torch.cat(contexts) if self.fixed_contexts else None)
+        if fixed := [context for context in contexts if context is not None]:
+            for segments in self.segments:
+                segments.begin(torch.cat(fixed))
         if self.subnetworks:
             self._enter(task)
 
@@ -213,7 +214,7 @@ class DenseLearner(Learner[DenseEpoch]):
             return self.task_gates
         if not self.fixed_contexts:
             for segments in self.segments:
-                segments.context.copy_(self.inferred.index_select(1, self.done).squeeze(1))
+                segments.begin(self.inferred.index_select(1, self.done).squeeze(1))
         return [segments.gates() for segments in self.segments]
 
     def _forward(

@@ -4,6 +4,7 @@ Letters: R networks, U units, S segments per unit, C size of the context.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +15,36 @@ from active_dendrites.models.networks import Network
 from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST, SegmentRule
+
+
+class SegmentLayer(Protocol):
+    """The segments of one layer of R networks.
+
+    Attributes:
+        parameters: those that the learner's Adam has to move.
+        changeable_bytes: see `Learner.changeable_bytes`.
+    """
+
+    parameters: list[Tensor]
+    changeable_bytes: int
+
+    def begin(self, contexts: Tensor) -> None:
+        """Take over the current context of each network, (R, C)."""
+
+    def gates(self) -> Tensor:
+        """(R, 1, U), one for the whole batch."""
+
+    def learn(self, gradient: Tensor) -> list[Tensor]:
+        """The gradient of `parameters`, given that of each unit's response, (R, U); all other segments have moved."""
+
+    def state(self, seed: int, moments: bool) -> State:
+        """See `Learner.state`."""
+
+    def changes(self, moments: bool, everything: bool) -> list[State]:
+        """See `Learner.changes`."""
+
+    def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
+        """Take over the state of each seed, and all changes."""
 
 
 class WholeSegments:
@@ -30,34 +61,29 @@ class WholeSegments:
         self.weights, self.parameters = weights, [weights]
         self.context = weights.new_zeros(len(weights), weights.shape[-1])
         self.places = torch.arange(weights.shape[2], device=weights.device)
+        self.winner = torch.zeros(*weights.shape[:2], 1, dtype=torch.int64, device=weights.device)
         self.changeable_bytes = 0  # weights are among the learner's parameters, and all move at each step
 
-    def begin(self, contexts: Tensor | None) -> None:
-        """Take over the contexts of a new task, (R, C); None where each batch has its own."""
-        if contexts is not None:
-            self.context.copy_(contexts)
+    def begin(self, contexts: Tensor) -> None:
+        self.context.copy_(contexts)
 
     def gates(self) -> Tensor:
-        """(R, 1, U), one for the whole batch."""
         responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None])  # (R, U * S, 1)
         self.winner, strength = strongest_segment(responses.view(self.weights.shape[:3]))  # (R, U, 1)
         return strength.sigmoid().mT
 
     def learn(self, gradient: Tensor) -> list[Tensor]:
-        """The gradient of `parameters`, given that of each unit's strongest response, (R, U): it is the winner's."""
+        """The gradient of a unit's strongest response is the winner's."""
         of_segments = gradient[..., None] * (self.places == self.winner)  # (R, U, S)
         return [of_segments[..., None] * self.context[:, None, None]]
 
     def state(self, seed: int, moments: bool) -> State:
-        """See `Learner.state`."""
         return {"context": copied(self.context[seed])}
 
     def changes(self, moments: bool, everything: bool) -> list[State]:
-        """See `Learner.changes`."""
         return [{}] * len(self.weights)
 
     def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
-        """Take over the state of each seed."""
         self.context.copy_(torch.stack([state["context"] for state in states]))
 
 
@@ -71,6 +97,8 @@ class RuledSegments(WholeSegments):
     def __init__(self, weights: Tensor, rule: SegmentRule) -> None:
         super().__init__(weights)
         self.rule = rule
+        self.responses = weights.new_zeros(weights.shape[:3])  # (R, U, S)
+        self.response = self.responses[..., 0]  # (R, U)
 
     def gates(self) -> Tensor:
         responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None]).view(self.weights.shape[:3])
@@ -84,7 +112,7 @@ class RuledSegments(WholeSegments):
         return [of_segments[..., None] * self.context[:, None, None]]
 
 
-def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list:
+def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list[SegmentLayer]:
     """For each hidden layer its segments, none without dendrites. `lazy`: move only those that can move, on a GPU."""
     if not networks[0].has_dendrites:
         return []

@@ -5,10 +5,10 @@ What makes it fast, and why it changes nothing:
 * Inputs that are zero (non-winners, and black pixels once black is taken out) add nothing to a response,
   get no weight gradient and pass none down: only the others are read (kernels `respond`, `update`, `backpropagate`).
   After a ReLU too many are left for lists, and matrix products are faster (`layers.Whole`).
-* About half of the units never win within a task. Without a gradient since Adam was reset a unit has no moments, so
-  neither its weights nor those from it to the layer above can move: they are left out (`layers.Weights`).
-* A batch shares one context, so a segment answers once per step, not once per sample; a segment that has not won
-  since Adam was reset has no moments and cannot move, so its answer stays (`advance_segments`).
+* About half of the units never win within a task. They rest (`learners.lazy_adam`): their weights, and those from them
+  to the layer above, are left out (`layers.Weights`).
+* A batch shares one context, so a segment responds once per step, not once per sample; the response of a segment that
+  rests stays (`advance_segments`).
 * While the context stays the same, the moments of a segment are multiples of it: two numbers (`move_shared`).
 * Gradient, Adam, mask and consolidation of a weight are one pass over memory; no gradient is ever stored (`update`).
 
@@ -94,10 +94,10 @@ class SparseLearner:
         for segments in self.segments:
             segments.forget(self.step)
         context = self.contexts.begin_task(task)
-        if self.contexts.fixed:
-            self.answer(None if context is None else context[0])
+        if context is not None:
+            self.answer(context[0])
 
-    def answer(self, context: torch.Tensor | None) -> None:
+    def answer(self, context: torch.Tensor) -> None:
         """Take over a context, (C,), for the batches that follow."""
         for segments in self.segments:
             segments.answer(np.ascontiguousarray(context.numpy()))
