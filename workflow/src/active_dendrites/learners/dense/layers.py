@@ -34,6 +34,16 @@ def whole_layer(same: Sequence[MaskedLinear]) -> Layer:
     return Layer(stacked([layer.weight for layer in same]), stacked([layer.bias for layer in same]), mask)
 
 
+def parameters_of(layers: Sequence[Layer]) -> list[Tensor]:
+    """Weight, bias, weight, bias, ..."""
+    return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+
+
+def layers_of(parameters: Sequence[Tensor]) -> list[Layer]:
+    """The layers, without masks, of weight, bias, weight, bias, ..."""
+    return [Layer(weight, bias, None) for weight, bias in zip(parameters[::2], parameters[1::2], strict=True)]
+
+
 def stacked(parameters: Sequence[nn.Parameter]) -> Tensor:
     """R parameters as one tensor (R, ...), of which they become views."""
     whole = torch.stack([parameter.detach() for parameter in parameters])

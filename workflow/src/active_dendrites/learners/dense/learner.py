@@ -17,7 +17,7 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.adam import Adam
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
-from active_dendrites.learners.dense.layers import Layer, whole_layer
+from active_dendrites.learners.dense.layers import Layer, layers_of, parameters_of, whole_layer
 from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import Epoch, Learner, Tested
@@ -85,10 +85,13 @@ class DenseLearner(Learner[DenseEpoch]):
         self.networks = [make_network(each, tasks, own.size) for each, own in zip(runs, self.contexts, strict=True)]
         self.winners, self.fixed_contexts = self.networks[0].winners, self.contexts[0].fixed
         self.products = Products(run.numerics.precision, on_gpu)
-        self._take_parameters(runs)
+        full = [whole_layer(same) for same in zip(*([*n.hidden, n.output] for n in self.networks), strict=True)]
+        gated = run.network.task_gate_density is not None
+        self.subnetworks = Subnetworks(runs, tasks, parameters_of(full)) if gated else None
+        self.layers = layers_of(self.subnetworks.parameters) if self.subnetworks else full
         lazy = on_gpu and self.fixed_contexts and not run.consolidation.include_segments
         self.segments = make_segments(run, self.networks, lazy)
-        feedforward = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
+        feedforward = parameters_of(self.layers)
         parameters = [*feedforward, *(p for segments in self.segments for p in segments.parameters)]
         self.adam = Adam(run, parameters)
         protected = parameters if run.consolidation.include_segments else feedforward
@@ -110,23 +113,6 @@ class DenseLearner(Learner[DenseEpoch]):
         self.dropout = Dropout(runs, sizes, device, tasks.dtype)
         self.step = Replayed(self._step, self.dropout.generators) if on_gpu else self._step
 
-    def _take_parameters(self, runs: Sequence[RunConfig]) -> None:
-        """Let the networks' parameters become views, and set up the layers that are learned: all, or a task's part."""
-        self.layers = [whole_layer(same) for same in zip(*([*n.hidden, n.output] for n in self.networks), strict=True)]
-        self.subnetworks = None
-        if self.run.network.task_gate_density is None:
-            return
-        self.subnetworks = Subnetworks(runs, self.tasks)
-        self.whole = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
-        self.whole_importance = [torch.zeros_like(parameter) for parameter in self.whole]
-        self.layers = self._task_layers(0)
-        self.task_gates = [gates.clone() for gates in self.subnetworks.task_gates(0)]
-
-    def _task_layers(self, task: int) -> list[Layer]:
-        """The layers of a task's subnetwork, copied from the whole."""
-        parts = [whole[place] for whole, place in zip(self.whole, self.subnetworks.places(task), strict=True)]
-        return [Layer(weight, bias, None) for weight, bias in zip(parts[::2], parts[1::2], strict=True)]
-
     def begin_task(self, task: int) -> None:
         """Start to learn a task."""
         contexts = [each.begin_task(task) for each in self.contexts]
@@ -136,26 +122,7 @@ class DenseLearner(Learner[DenseEpoch]):
             for segments in self.segments:
                 segments.begin(torch.cat(fixed))
         if self.subnetworks:
-            self._enter(task)
-
-    def _enter(self, task: int) -> None:
-        """Go to the task's subnetwork."""
-        self.task, places = task, self.subnetworks.places(task)
-        for here, there in zip(self.layers, self._task_layers(task), strict=True):
-            here.weight.copy_(there.weight)
-            here.bias.copy_(there.bias)
-        for here, there in zip(self.task_gates, self.subnetworks.task_gates(task), strict=True):
-            here.copy_(there)
-        if self.consolidation:
-            self.consolidation.take_over([w[place] for w, place in zip(self.whole_importance, places, strict=True)])
-
-    def _leave(self) -> None:
-        """Put what the subnetwork learned into the whole."""
-        parts = [parameter for layer in self.layers for parameter in (layer.weight, layer.bias)]
-        for index, place in enumerate(self.subnetworks.places(self.task)):
-            self.whole[index][place] = parts[index]
-            if self.consolidation:
-                self.whole_importance[index][place] = self.consolidation.importance[index]
+            self.subnetworks.enter(task, self.consolidation)
 
     def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> DenseEpoch:
         """Start a pass over the task. Nothing waits for the device: the orders go there at once."""
@@ -211,7 +178,7 @@ class DenseLearner(Learner[DenseEpoch]):
     def _gates(self) -> list[Tensor]:
         """For each hidden layer (R, 1, U), one for the whole batch; none without dendrites or gates of tasks."""
         if self.subnetworks:
-            return self.task_gates
+            return self.subnetworks.gates
         if not self.fixed_contexts:
             for segments in self.segments:
                 segments.begin(self.inferred.index_select(1, self.done).squeeze(1))
@@ -268,7 +235,7 @@ class DenseLearner(Learner[DenseEpoch]):
         if self.consolidation:
             self.consolidation.after_task()
         if self.subnetworks:
-            self._leave()
+            self.subnetworks.leave(self.consolidation)
 
     def state(self, epoch: DenseEpoch | None) -> Iterator[State]:
         moments = needs_moments(self.run, epoch is not None)
@@ -300,12 +267,12 @@ class DenseLearner(Learner[DenseEpoch]):
         return epoch.contexts_before if epoch else [contexts.snapshot() for contexts in self.contexts]
 
     def _tensors(self, within_task: bool) -> dict[str, list[Tensor]]:
-        """What a state holds of the tensors with an axis of seeds; between tasks a subnetwork is in the whole."""
+        """What a state holds of the tensors with an axis of seeds; between tasks, subnetworks are in the full ones."""
         if self.subnetworks and not within_task:
-            return {"whole": self.whole, "whole_importance": self.whole_importance}
+            return self.subnetworks.tensors()
         kept = {"loss": [self.loss], "parameters": self.adam.parameters}
         if self.subnetworks:
-            kept |= {"whole": self.whole, "whole_importance": self.whole_importance}
+            kept |= self.subnetworks.tensors()
         if needs_moments(self.run, within_task):
             kept |= {"first": self.adam.first, "second": self.adam.second}
         if self.consolidation:
@@ -323,7 +290,7 @@ class DenseLearner(Learner[DenseEpoch]):
     @torch.no_grad()
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
         if self.subnetworks and task is not None:
-            self._enter(task)
+            self.subnetworks.enter(task, self.consolidation)
         tensors = self._tensors(task is not None)
         for seed, state in enumerate(states):
             for name, saved in state["tensors"].items():
@@ -358,13 +325,13 @@ class DenseLearner(Learner[DenseEpoch]):
         seeds, units = len(self.networks), self.run.network.hidden_units[-1]
         correct = torch.zeros(seeds, dtype=torch.int64, device=self.images.device)
         active: Tensor | int = 0
-        layers = self._task_layers(task) if self.subnetworks else self.layers
+        layers = layers_of(self.subnetworks.parameters_of(task)) if self.subnetworks else self.layers
         for images, labels in self.tasks.test_batches(task, TEST_BATCH):
-            gates = self.subnetworks.task_gates(task) if self.subnetworks else self._inferred_gates(images, tables)
+            gates = self.subnetworks.gates_of(task) if self.subnetworks else self._inferred_gates(images, tables)
             logits, passes = self._forward(images.expand(seeds, -1, -1), gates, layers=layers)
             correct += (logits.argmax(-1) == labels).sum(1)
             active = active + (passes[-1].inputs != 0).sum(1)
-        return correct, self.subnetworks.whole_activity(active, task, units) if self.subnetworks else active
+        return correct, self.subnetworks.activity_of_all(active, task, units) if self.subnetworks else active
 
     def _inferred_gates(self, images: Tensor, tables: Sequence[list[Tensor]]) -> list[Tensor]:
         """For each hidden layer (R, B, U), of the nearest prototype of each image; none without dendrites."""
