@@ -48,8 +48,7 @@ def advance(
 ):
     """Adam on those segments of one unit that can move, then its winner and gate. One program for each unit.
 
-    The arguments are the tensors of `LazySegments`. A segment moves for REST steps after its last gradient; when it
-    gets another one later, its second moment makes up for the decay of the steps that it missed.
+    The arguments are the tensors of `LazySegments`. A segment rests from REST steps after its last gradient on.
     """
     real = segments.dtype.element_ty
     u = tl.program_id(0).to(tl.int64)
@@ -104,9 +103,8 @@ def advance(
 class LazySegments:
     """The segments of one layer of R networks; the counterpart of `dense.WholeSegments`, with Adam of its own.
 
-    Exact, since a batch shares one context and only a unit's winner has a gradient: a segment that has none moves
-    under its first moment alone, until beta1^n has left nothing of it, and while it rests its response stays too.
-    Where Adam is reset for each task, moments are multiples of the task's one context: two numbers a segment.
+    Segments that rest are left out (`learners.lazy_adam`). Where Adam is reset for each task, moments are multiples of
+    the task's one context: two numbers a segment.
 
     Args:
         run: Adam's settings.

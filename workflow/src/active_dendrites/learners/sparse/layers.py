@@ -134,8 +134,7 @@ class Weights:
     """A masked linear layer in tiles, with its bias as the last row, its Adam moments and its consolidation.
 
     Units stand in an order of their own: the `live` first ones are those that have won since Adam was reset. The
-    others have had no gradient, so they have no moments, and none of their weights can move, those to the layer
-    above included: `update` leaves them out. Rows of weights stand in the order of the layer below.
+    others rest (`learners.lazy_adam`): `update` leaves them out. Rows of weights stand in the order of the layer below.
     """
 
     def __init__(

@@ -18,8 +18,9 @@ from active_dendrites.models.saving import State, as_tensors
 class Segments:
     """The dendrites of one layer: which segment of each unit wins in the current context, and which can move.
 
-    Moments are kept for segments that have won, each pair in a slot of its own. There is a slot for every segment,
-    but memory that was never written costs none (which `zeros_like` would write).
+    Segments that rest are left out (`learners.lazy_adam`). Moments are kept for segments that have won, each pair in a
+    slot of its own. There is a slot for every segment, but memory that was never written costs none (which `zeros_like`
+    would write).
     """
 
     def __init__(self, layer: DendriticLinear, fixed_context: bool, betas: list[float]) -> None:

@@ -74,9 +74,8 @@ def advance_segments(
 ):
     """Move the segments of units first to last that can move, and find each unit's winner again.
 
-    Only the winner has a gradient. A segment without one since the reset has zero moments and stays, and its response
-    stays with it; one that won before moves on for `momentum_steps`, until its moments vanish. `active` lists both
-    kinds: active[u, :num_active[u]]. The winner is always the segment of largest absolute response, the first of
+    `active` lists those that do not rest (`learners.lazy_adam`), active[u, :num_active[u]]: the winner, and those that
+    won before, for `momentum_steps` more. The winner is always the segment of largest absolute response, the first of
     equal ones.
     """
     num_segments = segments.shape[1]
