@@ -55,7 +55,8 @@ def merge_runs(arguments: argparse.Namespace) -> None:
 
 def write_reports(arguments: argparse.Namespace) -> None:
     """The README last, so that what it shows and leads to is there."""
-    folder, rows = arguments.folder, read_rows(arguments.folder / FILE)
+    folder = arguments.folder
+    rows = read_rows(folder / FILE)
     declarations = Declarations(arguments.config)
     published = read_published(declarations)
     report = make_report(declarations, published, "paper", *judged_runs(declarations, published, rows))
@@ -82,10 +83,10 @@ def draw(declarations: Declarations, published: Published, rows: list[ReferenceR
 
 def write_status(readme: Path, report: Report, folder: Path) -> None:
     text = readme.read_text(encoding="utf-8")
-    found = with_status(text, status(report, folder.as_posix()), str(readme))
-    if found != text:
+    rewritten = with_status(text, status(report, folder.as_posix()), str(readme))
+    if rewritten != text:
         with atomic_file(readme) as file:
-            file.write(found)
+            file.write(rewritten)
 
 
 if __name__ == "__main__":

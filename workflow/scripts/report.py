@@ -24,9 +24,10 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         declarations = Declarations(arguments.config, arguments.dataset)
-        published, place = read_published(declarations), arguments.output
-        page = make_page(declarations, published, arguments.scale, arguments.part, arguments.runs, place.parent)
-        write_page(page, TEMPLATE, place)
+        published = read_published(declarations)
+        folder = arguments.output.parent
+        page = make_page(declarations, published, arguments.scale, arguments.part, arguments.runs, folder)
+        write_page(page, TEMPLATE, arguments.output)
     except ValueError as fault:
         sys.exit(f"report: {fault}")
     for note in page.report.left_out:

@@ -13,7 +13,7 @@ import pytest
 from judged_runs import mixture_of, published_alone, runs_with, sample, scored_run
 from scipy import stats
 
-from active_dendrites.reports.reproduction_page import Report, render, write_report, written
+from active_dendrites.reports.reproduction_page import Report, format_number, render, write_report
 from active_dendrites.reproduction.verdicts import COLUMNS, REPRODUCED, Comparison, compare
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published
@@ -188,6 +188,6 @@ def test_the_script_refuses_in_one_line(tmp_path: Path) -> None:
 
 def test_numbers_are_rounded_once() -> None:
     """0.404996 is 0.40; by way of 0.4050 it would be 0.41."""
-    assert written(0.00404996, ACCURACY) == "0.40"
-    assert written(-0.00000001, ACCURACY, "+") == "+0.00"
-    assert written(5.625, CLUSTERS) == "5.625"
+    assert format_number(0.00404996, ACCURACY) == "0.40"
+    assert format_number(-0.00000001, ACCURACY, "+") == "+0.00"
+    assert format_number(5.625, CLUSTERS) == "5.625"

@@ -19,7 +19,7 @@ import pytest
 import torch
 import yaml
 
-from active_dendrites.reports.results_page import Page, Row, differing, make_page, write_page
+from active_dendrites.reports.results_page import NumberRow, Page, differing, make_page, write_page
 from active_dendrites.runs.provenance import machine
 from active_dendrites.runs.records import write_accuracy, write_record
 from active_dendrites.settings.declarations import PAPER, Declarations
@@ -125,7 +125,7 @@ def shown(page: Page, folder: Path) -> tuple[Shown, str]:
     return Shown(text), text
 
 
-def only(page: Page, variant: str, num_tasks: int, about: str = "") -> Row:
+def only(page: Page, variant: str, num_tasks: int, about: str = "") -> NumberRow:
     (row,) = (row for row in page.rows if (row.variant, row.num_tasks, row.about) == (variant, num_tasks, about))
     return row
 

@@ -28,11 +28,13 @@ def judged_runs(
 ) -> tuple[list[RunResult], list[LeftOut]]:
     """The runs that have a published number, and those of them that are left out, as `reproduction.find_runs`."""
     configurations = {(number.variant, number.num_tasks) for number in published.numbers}
-    why, runs, left_out = outdated(declarations), [], []
+    why_outdated = outdated(declarations)
+    runs: list[RunResult] = []
+    left_out: list[LeftOut] = []
     for row in rows:
         if not row.is_result or (row.variant, row.num_tasks) not in configurations:
             continue
-        if kind := why(row):
+        if kind := why_outdated(row):
             left_out.append(LeftOut(row.variant, row.num_tasks, kind))
         else:
             runs.append(RunResult(row.variant, row.num_tasks, row.seed, row.average_accuracy, row.clusters))
@@ -43,21 +45,21 @@ def outdated(declarations: Declarations) -> Callable[[ReferenceRow], str | None]
     """Tells why a row is not one of today's settings and arithmetic; None if it is."""
     hashes: dict[Configuration, str | None] = {}
 
-    def today(variant: str, num_tasks: int, seed: int) -> str | None:
+    def hash_today(variant: str, num_tasks: int, seed: int) -> str | None:
         try:
             return declarations.resolve(PAPER, variant, num_tasks, seed).settings_hash()
         except ConfigError:  # a variant that there is no more
             return None
 
-    def why(row: ReferenceRow) -> str | None:
+    def why_outdated(row: ReferenceRow) -> str | None:
         configuration = Configuration(row.variant, row.num_tasks)
         if configuration not in hashes:
-            hashes[configuration] = today(*configuration, row.seed)
+            hashes[configuration] = hash_today(*configuration, row.seed)
         if row.settings_hash != hashes[configuration]:
             return OTHER_SETTINGS
         return OTHER_NUMERICS if row.numerics != NUMERICS else None
 
-    return why
+    return why_outdated
 
 
 def summary_table(
@@ -72,13 +74,14 @@ def summary_table(
     known = [name for name, declared in declarations.experiments.items() if declared.kind == "summary"]
     if experiment not in known:
         raise ConfigError(f"experiments.yaml: found no {experiment!r} of kind summary, expected {one_of('', known)}")
-    why, of_configuration = outdated(declarations), {}
+    why_outdated = outdated(declarations)
+    of_configuration: dict[Configuration, list[ReferenceRow]] = {}
     for row in sorted(rows, key=lambda row: row.sort_key):
-        if row.is_result and not why(row):
-            of_configuration.setdefault((row.variant, row.num_tasks), []).append(row)
+        if row.is_result and not why_outdated(row):
+            of_configuration.setdefault(Configuration(row.variant, row.num_tasks), []).append(row)
     table = []
     for declared in declared_rows(declarations, published, PAPER, experiment):
-        if runs := of_configuration.get((declared.variant, declared.num_tasks)):
+        if runs := of_configuration.get(Configuration(declared.variant, declared.num_tasks)):
             entry = declared._asdict() | {"experiment": experiment, "scale": PAPER}
             entry["seeds"] = " ".join(str(run.seed) for run in runs)
             table.append(entry | summarised_row([metrics_of(run) for run in runs], clusters_of(runs)))
@@ -92,8 +95,8 @@ def metrics_of(row: ReferenceRow) -> dict[str, float]:
 
 
 def clusters_of(runs: Sequence[ReferenceRow]) -> list[int] | None:
-    found = [run.clusters for run in runs if run.clusters is not None]
-    return found or None
+    counts = [run.clusters for run in runs if run.clusters is not None]
+    return counts or None
 
 
 # -- the README -------------------------------------------------------------------------------------------
@@ -144,5 +147,5 @@ def with_status(text: str, part: str, name: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end or BEGIN in after or END in after:
-        raise ValueError(f"{name}: found no single {BEGIN} ... {END}, expected the place of the generated table")
+        raise ValueError(f"{name}: found no single {BEGIN} ... {END}, expected one, around the generated table")
     return f"{before}{BEGIN}\n\n{part}\n\n{END}{after}"

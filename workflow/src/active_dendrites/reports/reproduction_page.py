@@ -40,7 +40,7 @@ class Line(NamedTuple):
     margin: str
     verdict: str
     notes: tuple[int, ...]  # numbers of its reasons
-    places: dict[str, float]  # of the difference and its interval in the picture
+    positions: dict[str, float]  # of the difference and its interval in the picture
 
 
 class Block(NamedTuple):
@@ -53,8 +53,8 @@ class Block(NamedTuple):
     lines: list[Line]
 
 
-class Figure(NamedTuple):
-    """A table: what a figure shows; each comparison stands in the first figure that shows it."""
+class FigureTable(NamedTuple):
+    """What a figure shows, as a table; each comparison stands in the first figure that shows it."""
 
     name: str
     title: str
@@ -82,8 +82,8 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        found = Counter(comparison.judgement.verdict for comparison in self.comparisons)
-        return {verdict: found[verdict] for verdict in VERDICTS}
+        counts = Counter(comparison.judgement.verdict for comparison in self.comparisons)
+        return {verdict: counts[verdict] for verdict in VERDICTS}
 
     @property
     def reasons(self) -> list[str]:
@@ -91,11 +91,11 @@ class Report:
         return list(dict.fromkeys(reason for comparison in self.comparisons for reason in comparison.reasons))
 
     @property
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[FigureTable]:
         numbers = {reason: number for number, reason in enumerate(self.reasons, start=1)}
         titles = self.titles | {IN_TEXT: "Claims in the text", IN_NO_FIGURE: "In no figure"}
         by_figure = groupby(self.comparisons, key=lambda comparison: comparison.figures[0])
-        return [Figure(name, titles[name], list(blocks_of(found, numbers))) for name, found in by_figure]
+        return [FigureTable(name, titles[name], list(blocks_of(shown, numbers))) for name, shown in by_figure]
 
     @property
     def explanations(self) -> list[str]:
@@ -121,37 +121,37 @@ def blocks_of(comparisons: Iterable[Comparison], numbers: dict[str, int]) -> Ite
     def heading(comparison: Comparison) -> tuple[str, str]:
         return comparison.group, tasks_of(comparison) if comparison.searched else comparison.label
 
-    for (name, text), found in groupby(comparisons, key=heading):
-        rows = list(found)
+    for (name, text), of_block in groupby(comparisons, key=heading):
+        rows = list(of_block)
         yield Block(name, text, rows[0].unit, rows[0].number.source, [line_of(row, numbers) for row in rows])
 
 
 def line_of(row: Comparison, numbers: dict[str, int]) -> Line:
     ours = row.ours
 
-    def shown(value: float | None, sign: str = "") -> str:
+    def text(value: float | None, sign: str = "") -> str:
         if value is None or math.isnan(value):
             return ""
-        return written(value, row.number.quantity, sign)
+        return format_number(value, row.number.quantity, sign)
 
     def with_spread(mean: str, std: str) -> str:
         return f"{mean} ± {std}" if std else mean
 
     return Line(
         name=row.label if row.searched else tasks_of(row),
-        published=with_spread(shown(row.number.value), shown(row.number.std)),
-        ours=with_spread(shown(ours.mean), shown(ours.std)) if ours else "",
+        published=with_spread(text(row.number.value), text(row.number.std)),
+        ours=with_spread(text(ours.mean), text(ours.std)) if ours else "",
         n=ours.n if ours else 0,
-        interval=f"{shown(ours.low)} to {shown(ours.high)}" if ours and ours.n > 1 else "",
-        difference=shown(row.difference, "+"),
-        margin=shown(row.margin),
+        interval=f"{text(ours.low)} to {text(ours.high)}" if ours and ours.n > 1 else "",
+        difference=text(row.difference, "+"),
+        margin=text(row.margin),
         verdict=row.judgement.verdict,
         notes=tuple(numbers[reason] for reason in row.reasons),
-        places=places_of(row),
+        positions=positions_of(row),
     )
 
 
-def written(value: float, quantity: str, sign: str = "") -> str:
+def format_number(value: float, quantity: str, sign: str = "") -> str:
     """97.47 for an accuracy; 5.625 for clusters, as many digits as an eighth needs."""
     scale, decimals = (100, 2) if quantity == ACCURACY else (1, 3)
     text = f"{round(float(value) * scale, decimals) + 0.0:{sign}.{decimals}f}"  # + 0.0: no -0.00
@@ -163,7 +163,7 @@ def tasks_of(comparison: Comparison) -> str:
     return f"{count} task{'' if count == 1 else 's'}"
 
 
-def places_of(row: Comparison) -> dict[str, float]:
+def positions_of(row: Comparison) -> dict[str, float]:
     """Difference and interval, in margins of the published number; what is out of reach is at its end."""
     values = {"low": row.judgement.low, "high": row.judgement.high, "mean": row.difference}
     inside = {name: max(-REACH, min(value / row.margin, REACH)) for name, value in values.items()}

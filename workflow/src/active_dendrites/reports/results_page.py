@@ -16,7 +16,7 @@ from typing import NamedTuple
 import yaml
 
 from active_dendrites.evaluation.metrics import forgetting
-from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template, written
+from active_dendrites.reports.reproduction_page import Line, Report, caveats, format_number, line_of, load_template
 from active_dendrites.reproduction.counted_runs import RunResult, find_runs, notes_on
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, compare
 from active_dendrites.runs.files import atomic_file
@@ -33,7 +33,7 @@ LINKED = ("record.json", "train.log", "accuracy.csv")
 NOT_RECORDED = "not recorded"
 
 
-class Seed(NamedTuple):
+class ShownRun(NamedTuple):
     """A run as it is read: numbers as text."""
 
     seed: int
@@ -47,7 +47,7 @@ class Seed(NamedTuple):
     links: dict[str, str]  # by file
 
 
-class Row(NamedTuple):
+class NumberRow(NamedTuple):
     """A number of ours, with or without a published one."""
 
     line: Line
@@ -60,7 +60,7 @@ class Row(NamedTuple):
     source: str  # of the published number
     settings_hash: str
     settings: list[str]  # that differ from the defaults
-    seeds: list[Seed]
+    seeds: list[ShownRun]
 
     @property
     def searched(self) -> str:
@@ -85,7 +85,7 @@ class Page:
     part: str
     dataset: str
     report: Report  # of the published numbers alone
-    rows: Sequence[Row]
+    rows: Sequence[NumberRow]
     reasons: Sequence[str]
     pictures: Sequence[Picture]
     replaced: Sequence[str]  # values of variants that the scale's general settings replace
@@ -102,8 +102,9 @@ class Page:
     def summary(self) -> str:
         if self.compared:
             return self.report.summary
-        run = sum(bool(row.seeds) for row in self.rows)
-        return f"Runs for {run} of {len(self.rows)} numbers. The paper has none of {self.dataset} to hold them against."
+        num_run = sum(bool(row.seeds) for row in self.rows)
+        of = f"{len(self.rows)} numbers"
+        return f"Runs for {num_run} of {of}. The paper has none of {self.dataset} to hold them against."
 
     @property
     def explanations(self) -> list[str]:
@@ -121,8 +122,8 @@ def make_page(
     Raises: ValueError if there is no such scale or folder of runs.
     """
     asked = Published(published.rule, tuple(numbers_of(declarations, published, scale, part)))
-    found, left_out = find_runs(declarations, asked, scale, runs)
-    comparisons = compare(declarations, asked, scale, found, left_out)
+    results, left_out = find_runs(declarations, asked, scale, runs)
+    comparisons = compare(declarations, asked, scale, results, left_out)
     reasons = list(dict.fromkeys(reason for comparison in comparisons for reason in comparison.reasons))
     titles = {name: declared.title for name, declared in declarations.experiments.items()}
     known = [comparison for comparison in comparisons if is_published(comparison)]
@@ -130,15 +131,15 @@ def make_page(
     for comparison in comparisons:
         configuration = comparison.number.variant, comparison.number.num_tasks
         seeds = [
-            seed_of(run, comparison.number.quantity, run_folder(runs, *run[:3]), folder)
-            for run in found
+            shown_run(run, comparison.number.quantity, run_folder(runs, *run[:3]), folder)
+            for run in results
             if (run.variant, run.num_tasks) == configuration
         ]
         rows.append(row_of(comparison, seeds, reasons, declarations, scale))
     return Page(
         part,
         DATASETS[declarations.dataset].label,
-        Report(scale, published.rule, known, len(found), list(notes_on(left_out)), titles),
+        Report(scale, published.rule, known, len(results), list(notes_on(left_out)), titles),
         rows,
         reasons,
         [picture_of(name, titles[name], folder) for name in experiments_of(declarations, part)],
@@ -176,14 +177,14 @@ def is_published(comparison: Comparison) -> bool:
 
 
 def row_of(
-    comparison: Comparison, seeds: list[Seed], reasons: Sequence[str], declarations: Declarations, scale: str
-) -> Row:
+    comparison: Comparison, seeds: list[ShownRun], reasons: Sequence[str], declarations: Declarations, scale: str
+) -> NumberRow:
     number = comparison.number
-    line = line_of(comparison, {reason: place for place, reason in enumerate(reasons, start=1)})
+    line = line_of(comparison, {reason: number for number, reason in enumerate(reasons, start=1)})
     if not is_published(comparison):
         line = line._replace(verdict="" if comparison.ours else NOT_RUN)
     settings = declarations.resolve(scale, number.variant, number.num_tasks, 1)
-    return Row(
+    return NumberRow(
         line=line,
         label=comparison.label,
         about="claim in the text" if number.in_text else "" if number.quantity == ACCURACY else number.quantity,
@@ -208,21 +209,21 @@ def differing(declarations: Declarations, settings: RunConfig) -> list[str]:
     ]
 
 
-def seed_of(run: RunResult, quantity: str, place: Path, folder: Path) -> Seed:
+def shown_run(run: RunResult, quantity: str, files: Path, folder: Path) -> ShownRun:
     """What a run's files say, which `find_runs` could read."""
-    record = read_record(place / "record.json")
-    lost = forgetting(read_accuracy(place / "accuracy.csv", run.num_tasks))
+    record = read_record(files / "record.json")
+    forgotten = forgetting(read_accuracy(files / "accuracy.csv", run.num_tasks))
     steps = record.get("steps")
-    return Seed(
+    return ShownRun(
         run.seed,
-        written(run.accuracy if quantity == ACCURACY else run.clusters, quantity),
-        "" if math.isnan(lost) else written(lost, ACCURACY),
+        format_number(run.value(quantity), quantity),
+        "" if math.isnan(forgotten) else format_number(forgotten, ACCURACY),
         f"{steps:,}" if isinstance(steps, int) else NOT_RECORDED,
         wall_time(record),
         str(record.get("device") or NOT_RECORDED),
         commit_of(record),
         record.get("dirty") is False,
-        links_to(folder, {name: place / name for name in LINKED}),
+        links_to(folder, {name: files / name for name in LINKED}),
     )
 
 
@@ -241,8 +242,9 @@ def commit_of(record: Record) -> str:
     commit = record.get("commit")
     if not isinstance(commit, str):
         return "no commit"
-    words = {False: "", True: " and changes"}.get(record.get("dirty"), ", perhaps changed")
-    return f"{commit[:10]}{words}"
+    dirty = record.get("dirty")
+    changes = " and changes" if dirty is True else "" if dirty is False else ", perhaps changed"
+    return f"{commit[:10]}{changes}"
 
 
 def links_to(folder: Path, files: dict[str, Path]) -> dict[str, str]:
