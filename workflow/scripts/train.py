@@ -19,6 +19,7 @@ from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.provenance import machine, source_state
 from active_dendrites.runs.records import write_accuracy, write_activity, write_record
+from active_dendrites.runs.seals import discard_seal
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import renamed_to
@@ -93,6 +94,7 @@ def main() -> None:
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
+            discard_seal(folder)
         with kept_log(folders[0]):  # all write the same
             for run, folder in zip(runs, folders, strict=True):
                 logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)

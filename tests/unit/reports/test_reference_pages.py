@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from finished_runs import rewrite
 
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.tables import experiment_table
@@ -38,7 +39,7 @@ def test_settings_may_change_and_no_row_is_lost(declarations, published, write, 
     write("prototype", 2, 1, 0.9)
     merge(file, declarations, runs)
     settings = declarations.resolve(PAPER, "prototype", 2, 1).settings_hash()
-    file.write_text(file.read_text().replace(settings, "0" * 16))
+    rewrite(file, lambda text: text.replace(settings, "0" * 16))
     write("prototype", 2, 1, 0.95)
     assert merge(file, declarations, runs) == (1, 0, 0, [])
     rows = read_rows(file)
@@ -121,7 +122,7 @@ def test_the_script_merges_and_makes_everything(write, measured, runs, file, tmp
     assert out.startswith("2 of ")
     made = sorted(path.relative_to(file.parent).as_posix() for path in file.parent.rglob("*.*"))
     names = [f"reproduction.{suffix}" for suffix in ("csv", "html", "md")]
-    assert made == ["figures/comparison.png", "figures/comparison.svg", *names, "runs.csv"]
+    assert made == ["figures/comparison.png", "figures/comparison.svg", *names, "runs.csv", "runs.csv.sha256"]
     text = readme.read_text()
     assert text.startswith(f"# Before\n\n{BEGIN}\n\n**2 of ")
     assert "\n| tasks | 2 | 5 | 10 |\n|---|---|---|---|\n" in text

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from finished_runs import rewrite
 
 from active_dendrites.reports.results_page import NumberRow, Page, differing, make_page, write_page
 from active_dendrites.runs.provenance import machine
@@ -351,7 +352,7 @@ def test_a_dataset_without_published_numbers_has_all_rows(write, folder: Path) -
 def test_runs_of_other_settings_are_left_out_and_said_to_be(declarations, write, folder: Path) -> None:
     record = write("prototype", 2, 1) / "record.json"
     settings_hash = declarations.resolve(PAPER, "prototype", 2, 1).settings_hash()
-    record.write_text(record.read_text().replace(settings_hash, "0123456789abcdef"))
+    rewrite(record, lambda text, old=settings_hash: text.replace(old, "0123456789abcdef"))
     (write("prototype", 2, 2) / "record.json").write_text("{")
     write("prototype", 2, 3)
     page = page_of(declarations, folder)

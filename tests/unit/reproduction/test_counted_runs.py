@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from finished_runs import rewrite
 from judged_runs import only, published_alone, scored_run
 
 import active_dendrites
@@ -46,7 +47,7 @@ def test_runs_of_other_settings_or_arithmetic_are_left_out_and_counted(
     for seed in (1, 2):
         record = write("prototype", 2, seed, 0.5) / "record.json"
         settings_hash = declarations.resolve(PAPER, "prototype", 2, seed).settings_hash()
-        record.write_text(record.read_text().replace(settings_hash, "0123456789abcdef"))
+        rewrite(record, lambda text, old=settings_hash: text.replace(old, "0123456789abcdef"))
     monkeypatch.setattr(active_dendrites, "NUMERICS", active_dendrites.NUMERICS + 1)
     write("prototype", 2, 3, 0.6)
     monkeypatch.undo()
@@ -77,15 +78,11 @@ def test_runs_of_other_settings_or_arithmetic_are_left_out_and_counted(
         (lambda run: (run / "record.json").unlink(), "no record.json"),
         (lambda run: (run / "record.json").write_text('{"seed": 1'), "record.json: "),
         (
-            lambda run: (run / "record.json").write_text(
-                (run / "record.json").read_text().replace('"seed": 1', '"seed": 2', 1)
-            ),
+            lambda run: rewrite(run / "record.json", lambda text: text.replace('"seed": 1', '"seed": 2', 1)),
             "record.json: seed: found 2, expected 1",
         ),
         (
-            lambda run: (run / "record.json").write_text(
-                (run / "record.json").read_text().replace('"clusters": 2', '"clusters": null')
-            ),
+            lambda run: rewrite(run / "record.json", lambda text: text.replace('"clusters": 2', '"clusters": null')),
             "record.json: clusters: found None",
         ),
     ],

@@ -1,6 +1,5 @@
 """The record of what was measured: which runs it takes up, and that no row is lost."""
 
-import json
 import os
 import random
 import shutil
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from finished_runs import COMMIT
+from finished_runs import COMMIT, rewrite, unsealed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,7 +111,7 @@ def test_the_same_runs_again_leave_the_file_alone(declarations, write, runs, fil
     write("prototype", 2, 1, device="Another", wall_seconds=3.5, commit=COMMIT[::-1])
     assert merge(file, declarations, runs) == (0, 1, 0, [])
     assert (file.read_bytes(), file.stat().st_mtime_ns) == (before, time)
-    assert [path.name for path in file.parent.iterdir()] == ["runs.csv"]
+    assert sorted(path.name for path in file.parent.iterdir()) == ["runs.csv", "runs.csv.sha256"]
     assert folder.is_dir()
 
 
@@ -121,7 +120,7 @@ def test_another_order_of_a_sum_is_no_other_number(declarations, write, runs, fi
     merge(file, declarations, runs)
     text = file.read_text()
     assert ",0.935," in text
-    file.write_text(text.replace(",0.935,", ",0.9350000000000001,"))
+    rewrite(file, lambda text: text.replace(",0.935,", ",0.9350000000000001,"))
     assert merge(file, declarations, runs) == (0, 1, 0, [])
 
 
@@ -194,12 +193,11 @@ def test_a_run_that_cannot_be_traced_is_refused(declarations, write, runs, file,
     assert keys(file) == [("prototype", 2, 2)]
 
 
-def test_a_run_of_an_earlier_version_says_nothing_of_its_images(declarations, write, runs, file) -> None:
-    path = write("prototype", 2, 1) / "record.json"
-    record = json.loads(path.read_text())
-    del record["images"]
-    path.write_text(json.dumps(record))
+def test_a_run_of_an_earlier_version_says_nothing_of_its_images(declarations, write, runs, file, caplog) -> None:
+    """Nor has it a seal: it is taken up, and that is said."""
+    folder = unsealed(write("prototype", 2, 1))
     assert merge(file, declarations, runs) == (1, 0, 0, [])
+    assert f"1 of 1 runs are of an older format, without seals, and were read as they are: {folder}" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["accuracy.csv", "record.json"])
@@ -307,9 +305,11 @@ def test_a_full_disk_leaves_the_file_before(declarations, write, runs, file, mon
         raise OSError(DISK_FULL[0], "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(NoRoomError, match=r"runs\.csv: found \d+ free bytes"):
+    with pytest.raises(NoRoomError, match=r"runs\.csv\.sha256: found \d+ free bytes"):
         merge(file, declarations, runs)
-    assert [(path.name, path.read_bytes()) for path in file.parent.iterdir()] == [("runs.csv", before)]
+    assert sorted(path.name for path in file.parent.iterdir()) == ["runs.csv", "runs.csv.sha256"]
+    assert file.read_bytes() == before
+    assert read_rows(file)
 
 
 def test_two_merges_at_once_are_one_too_many(declarations, write, runs, file, script) -> None:

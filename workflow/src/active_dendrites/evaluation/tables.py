@@ -10,6 +10,7 @@ Every number but clusters is a fraction. A run that is missing or incomplete is 
 Letters: S seeds, T tasks, U units.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +27,23 @@ from active_dendrites.evaluation.metrics import (
     subnetwork_overlap,
     summarise,
 )
-from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folder, run_of
 from active_dendrites.runs.records import (
     IncompleteRunError,
     check_images,
+    note_unsealed,
     read_accuracy,
     read_activity,
     read_clusters,
     read_record,
 )
+from active_dendrites.runs.seals import check_file, seal_of, sealed_file
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import DeclaredRow
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import fault_line
+
+LOG = logging.getLogger(__name__)
 
 TableRow = dict[str, Any]  # by column
 
@@ -241,6 +245,7 @@ def experiment_table(
             raise ValueError(f"seeds: found none for {row.variant}, expected those of each variant of {experiment}")
     folders = [run_folder(runs, row.variant, row.num_tasks, seed) for row in rows for seed in seeds[row.variant]]
     check_all_there(kind, folders)
+    note_unsealed(folders)
     table: list[TableRow] = []
     for row in rows:
         entry = row._asdict() | {"experiment": experiment, "scale": scale}
@@ -297,9 +302,20 @@ def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) 
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, atomically; what is not known is an empty cell."""
-    with atomic_file(path) as file:
+    """A table as CSV, atomically, and its seal; what is not known is an empty cell."""
+    with sealed_file(path) as file:
         table.to_csv(file, index=False, float_format="%.8g")
+
+
+def table_bytes(path: Path) -> bytes:
+    """What `write_table` wrote, held against its seal; a table of an earlier version has none, which is said.
+
+    Raises: DamagedFileError if it is damaged.
+    """
+    content = path.read_bytes()
+    if not check_file(path, content):
+        LOG.warning("%s: found no %s beside it: it was read unchecked", path, seal_of(path).name)
+    return content
 
 
 # -- a line for a person ----------------------------------------------------------------------------------
@@ -315,6 +331,7 @@ def result_lines(name: str, files: Sequence[Path], num_tasks: int) -> Iterator[s
         if file.name != "accuracy.csv":
             raise ValueError(f"found {file}, expected .../<variant>/tasks-<T>/seed-<s>/accuracy.csv")
         folders.setdefault(run_of(file.absolute().parent).variant, []).append(file.parent)
+    note_unsealed(folder for of_variant in folders.values() for folder in of_variant)
     for variant, of_variant in folders.items():
         runs = SeededRuns(num_tasks, of_variant)
         accuracy = summarise([average_accuracy(accuracy) for accuracy in runs.accuracies()])

@@ -8,6 +8,7 @@ same table gives the same bytes, whatever a user's own settings of matplotlib ar
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
@@ -24,6 +25,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from active_dendrites.evaluation.tables import table_bytes
 from active_dendrites.settings.declarations import PAPER
 
 # The columns a figure needs of each kind of table.
@@ -128,9 +130,9 @@ def read_table(path: str | Path, kind: str = "summary") -> pd.DataFrame:
 
     Args:
         kind: summary, matrix, activity or search: what the table must hold.
-    Raises: ValueError if the file is not such a table of one scale.
+    Raises: ValueError if the file is damaged, or not such a table of one scale.
     """
-    table = pd.read_csv(path)
+    table = pd.read_csv(BytesIO(table_bytes(Path(path))))
     missing = [column for column in NEEDED[kind] if column not in table]
     if missing:
         raise ValueError(f"{path}: columns: found {list(table)}, expected also {missing}")

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from active_dendrites import NUMERICS
 from active_dendrites.planning.cost_model import MEASURED_ON, count_steps, run_bytes, run_seconds
 from active_dendrites.runs.folders import seed_folders
-from active_dendrites.runs.records import Record, finished_record
+from active_dendrites.runs.records import Record, finished_record, is_finished
 from active_dendrites.settings.declarations import PAPER
 from active_dendrites.settings.run import RunConfig
 
 MISSING = "not there yet"
+DAMAGED = "its record cannot be read, or is damaged"
 MODEL = "model"
 SHOWN = 4  # configurations named after a reason; of more, their number
 
@@ -72,7 +73,7 @@ def why(planned: PlannedRun) -> str:
     """Why a run is planned: what differs from its finished run, or what Snakemake says."""
     record = finished_record(planned.folder)
     if record is None:
-        return MISSING
+        return DAMAGED if is_finished(planned.folder) else MISSING
     return ", ".join(changes(record, planned.run)) or planned.trigger
 
 
@@ -81,7 +82,7 @@ def why(planned: PlannedRun) -> str:
 
 def retrained(planned: Iterable[PlannedRun]) -> list[PlannedRun]:
     """The planned runs whose finished results, at paper scale, would be deleted."""
-    return [run for run in planned if run.scale == PAPER and finished_record(run.folder) is not None]
+    return [run for run in planned if run.scale == PAPER and is_finished(run.folder)]
 
 
 def is_outdated(planned: PlannedRun) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import average_accuracy
 from active_dendrites.runs.folders import configuration_folder, seed_folders
-from active_dendrites.runs.records import IncompleteRunError, read_accuracy, read_clusters, read_record
+from active_dendrites.runs.records import IncompleteRunError, note_unsealed, read_accuracy, read_clusters, read_record
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published
 from active_dendrites.settings.run import RunConfig
@@ -60,6 +60,7 @@ def find_runs(
         raise ValueError(f"--runs: found no folder {folder}, expected the runs of scale {scale}")
     runs: list[RunResult] = []
     left_out: list[LeftOut] = []
+    counted: list[Path] = []
     for variant, num_tasks in dict.fromkeys((number.variant, number.num_tasks) for number in published.numbers):
         for seed, run in seed_folders(configuration_folder(folder, variant, num_tasks)).items():
             result = read_run(run, declarations.resolve(scale, variant, num_tasks, seed))
@@ -67,6 +68,8 @@ def find_runs(
                 left_out.append(result)
             else:
                 runs.append(result)
+                counted.append(run)
+    note_unsealed(counted)
     return runs, left_out
 
 

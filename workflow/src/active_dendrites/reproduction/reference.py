@@ -5,6 +5,7 @@ fractions; what is not known, or not defined, is an empty cell.
 """
 
 import csv
+import logging
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -18,15 +19,24 @@ from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS, ROUNDING, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
 from active_dendrites.reproduction.counted_runs import LeftOut, read_run
-from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.records import IncompleteRunError, Record, check_images, read_accuracy, read_record
+from active_dendrites.runs.records import (
+    IncompleteRunError,
+    Record,
+    check_images,
+    note_unsealed,
+    read_accuracy,
+    read_record,
+)
+from active_dendrites.runs.seals import check_file, seal_of, sealed_file
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError, fault, fault_line
 
 FILE = "runs.csv"  # in the folder of the reference
+
+LOG = logging.getLogger(__name__)
 
 RunKey = tuple[str, int, int, str, int]
 
@@ -91,7 +101,8 @@ EXPECTED = {"int_parsing": "an integer", "float_parsing": "a number", "finite_nu
 def read_rows(path: Path) -> list[ReferenceRow]:
     """The rows of runs.csv. Raises: ValueError naming file, line and column of what is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"{path}: {reason}, expected the runs that were measured") from None
@@ -107,6 +118,8 @@ def read_rows(path: Path) -> list[ReferenceRow]:
             found = f"task {row.after_task} of {run_in_words(row)} once more"
             raise ValueError(fault_line(f"{path}: line {number}", "", "each row once", found=found))
         rows[row.sort_key] = row
+    if not check_file(path, content):
+        LOG.warning("%s: found no %s beside it: it was read unchecked", path, seal_of(path).name)
     return list(rows.values())
 
 
@@ -124,8 +137,8 @@ def read_row(cells: Sequence[str], where: str) -> ReferenceRow:
 
 
 def write_rows(path: Path, rows: Iterable[ReferenceRow]) -> None:
-    """Write runs.csv, sorted and atomically; a number is read back as just that number. Raises: NoRoomError."""
-    with atomic_file(path) as file:
+    """Write runs.csv, sorted and atomically, and its seal; a number is read back as it was. Raises: NoRoomError."""
+    with sealed_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(ReferenceRow._fields)
         for row in sorted(rows, key=lambda row: row.sort_key):
@@ -162,6 +175,7 @@ def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
         raise ValueError(f"--runs: found no folder {runs}, expected the runs of scale {PAPER}")
     added = known = unfinished = 0
     refused: list[str] = []
+    accepted: list[Path] = []
     with only_writer(path.parent):
         rows = read_rows(path) if path.exists() else []
         of_run = rows_by_run(rows)
@@ -176,11 +190,13 @@ def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
             except ValueError as refusal:
                 refused.append(" ".join(str(refusal).split()))
                 continue
+            accepted.append(folder)
             known += bool(recorded)
             added += not recorded
             rows += [] if recorded else measured
         if added or not path.exists():
             write_rows(path, rows)
+    note_unsealed(accepted)
     return Merged(added, known, unfinished, refused)
 
 

@@ -63,18 +63,20 @@ def sums_text(sums: Mapping[str, str]) -> str:
     return "".join(f"{digest}  {name}\n" for name, digest in sums.items())
 
 
-def read_sums(path: Path, names: Collection[str]) -> dict[str, str] | None:
+def read_sums(path: Path, names: Collection[str], required: Collection[str] | None = None) -> dict[str, str] | None:
     """{name: digest} of a SHA256SUMS; None if there is none.
 
-    Raises: ValueError naming the file if it does not have one sum for each of these names, and nothing else.
+    Raises: ValueError naming the file if it does not have one sum for each of these names, or at least for those that
+        are required, and nothing else.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8").split("\n")
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     sums = dict(line.split("  ", 1)[::-1] for line in lines if re.fullmatch("[0-9a-f]{64}  .+", line))
-    if set(sums) != set(names) or len(lines) != len(sums) + 1 or lines[-1]:
+    needed = names if required is None else required
+    if not set(needed) <= set(sums) <= set(names) or len(lines) != len(sums) + 1 or lines[-1]:
         raise ValueError(f"{path}: found {', '.join(sums) or 'no sums'}, expected a SHA-256 of {', '.join(names)}")
     return sums

@@ -1,12 +1,13 @@
-"""A run's files: accuracy.csv, activity.npy and record.json, written whole or not at all, and refused if incomplete.
+"""A run's files: accuracy.csv, activity.npy and record.json, atomic and sealed; refused if incomplete or damaged.
 
 Letters: T tasks, U units of the last hidden layer.
 """
 
 import json
+import logging
 import math
-from collections.abc import Iterator, Mapping
-from io import StringIO
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,53 @@ import numpy as np
 import pandas as pd
 
 import active_dendrites
-from active_dendrites.runs.files import atomic_file
+from active_dendrites.runs.files import SUMS, atomic_file
+from active_dendrites.runs.seals import RECORD, DamagedFileError, check_run_file, seal_run
 from active_dendrites.settings.run import RunConfig
 
 Record = Mapping[str, Any]  # what record.json says
+
+FORMAT, UNSEALED = 2, 1  # of a run's folder, as its record says; records of the first format do not say
+
+LOG = logging.getLogger(__name__)
 
 ACCURACY_COLUMNS = {"after_task": int, "task": int, "accuracy": float}
 
 
 class IncompleteRunError(ValueError):
     """A run's file that is missing, cut off or not what its settings promise."""
+
+
+def read_sealed(path: Path) -> bytes:
+    """A run's file as it was sealed; of the older format, without seals, as it is.
+
+    Raises: IncompleteRunError naming what is missing or damaged.
+    """
+    try:
+        content = path.read_bytes()
+        if check_run_file(path, content):
+            return content
+        record = path.with_name(RECORD)
+        due = record.exists() and parse_record(record, record.read_bytes()).get("format", UNSEALED) != UNSEALED
+    except DamagedFileError as fault:
+        raise IncompleteRunError(str(fault)) from None
+    except OSError as error:
+        raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
+    if due:
+        raise IncompleteRunError(f"{path.with_name(SUMS)}: found no such file, expected the seal of its run's files")
+    return content
+
+
+def note_unsealed(folders: Iterable[Path]) -> None:
+    """Say of which runs the format is older: without seals, so that no damage would be noticed."""
+    folders = list(folders)
+    unsealed = [folder for folder in folders if not (folder / SUMS).exists()]
+    if unsealed:
+        more = ", ..." if len(unsealed) > 1 else ""
+        LOG.warning(
+            "%d of %d runs are of an older format, without seals, and were read as they are: %s%s",
+            *(len(unsealed), len(folders), unsealed[0], more),
+        )
 
 
 # -- accuracy.csv -----------------------------------------------------------------------------------------
@@ -48,10 +86,11 @@ def read_accuracy(path: Path, num_tasks: int) -> np.ndarray:
     Raises: IncompleteRunError naming the file if it is missing or cut off, or if a test is not there: of each task
         right after it was learned, of all tasks after the last, of all tasks seen where there are more than that one.
     """
+    content = read_sealed(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
         table = pd.read_csv(StringIO(text), dtype=ACCURACY_COLUMNS)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
     expected = list(ACCURACY_COLUMNS)
     if list(table.columns) != expected or table.isna().any().any():
@@ -99,10 +138,10 @@ def read_activity(path: Path, num_tasks: int) -> np.ndarray:
 
     Raises: IncompleteRunError naming the file if it is missing, cut off or something else.
     """
+    file = BytesIO(read_sealed(path))
     try:
-        with path.open("rb") as file:
-            activity = np.lib.format.read_array(file, allow_pickle=False)
-            rest = file.read(1)
+        activity = np.lib.format.read_array(file, allow_pickle=False)
+        rest = file.read(1)
     except Exception as error:  # whatever NumPy's parser trips over in a damaged header
         raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
     if activity.ndim != 2 or len(activity) != num_tasks or not activity.size or activity.dtype != np.float32 or rest:
@@ -121,7 +160,7 @@ def read_activity(path: Path, num_tasks: int) -> np.ndarray:
 
 
 def write_record(path: Path, run: RunConfig, scale: str, machine: Mapping[str, Any], **measured: Any) -> None:
-    """record.json: which settings, which code and which machine gave this run's numbers.
+    """record.json, the last of a run's files: which settings, code and machine gave its numbers. Seals them all.
 
     Args:
         machine: what `provenance.machine` says of the one that computed it.
@@ -136,13 +175,15 @@ def write_record(path: Path, run: RunConfig, scale: str, machine: Mapping[str, A
         "scale": scale,
         **measured,
         **machine,
+        "format": FORMAT,
         "numerics": active_dendrites.NUMERICS,
         "settings_hash": run.settings_hash(),
         "settings": run.settings(),
     }
+    content = json.dumps(without_nan(record), indent=2, allow_nan=False) + "\n"
+    seal_run(path.parent, content.encode())
     with atomic_file(path) as file:
-        json.dump(without_nan(record), file, indent=2, allow_nan=False)
-        file.write("\n")
+        file.write(content)
 
 
 def without_nan(value: Any) -> Any:
@@ -155,10 +196,21 @@ def without_nan(value: Any) -> Any:
 
 
 def read_record(path: Path) -> Record:
-    """What record.json says. Raises: IncompleteRunError naming the file if it is missing or cut off."""
+    """What record.json says.
+
+    Raises: IncompleteRunError naming the file if it is missing, damaged or of a later version.
+    """
+    record = parse_record(path, read_sealed(path))
+    if record.get("format", UNSEALED) not in (UNSEALED, FORMAT):
+        found = f"found {record['format']!r}, expected at most {FORMAT}"
+        raise IncompleteRunError(f"{path}: format: {found}: a later version wrote it")
+    return record
+
+
+def parse_record(path: Path, content: bytes) -> Record:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record = json.loads(content)
+    except ValueError as error:
         raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
     if not isinstance(record, dict):
         raise IncompleteRunError(f"{path}: found {type(record).__name__}, expected the record of a run")
@@ -166,7 +218,7 @@ def read_record(path: Path) -> Record:
 
 
 def record_in(folder: Path) -> Record | None:
-    """The record of a run's folder; None if there is none that can be read."""
+    """The record of a run's folder; None if there is none that can be read, or it is damaged."""
     try:
         return read_record(folder / "record.json")
     except IncompleteRunError:
@@ -174,9 +226,13 @@ def record_in(folder: Path) -> Record | None:
 
 
 def finished_record(folder: Path) -> Record | None:
-    """The record of a run that is finished: it can be read, and the accuracies are there."""
-    record = record_in(folder)
-    return record if (folder / "accuracy.csv").exists() else None
+    """The record of a run that is finished; None if it cannot be read or is damaged."""
+    return record_in(folder) if is_finished(folder) else None
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has written all, whatever became of its files since."""
+    return (folder / RECORD).exists() and (folder / "accuracy.csv").exists()
 
 
 def check_images(path: Path, record: Record, sha256: Mapping[str, str] | None) -> None:
