@@ -59,7 +59,9 @@ def experiment_runs(wildcards) -> list[str]:
 def part_runs(wildcards) -> list[str]:
     """The accuracies of all runs of the paper's figures, or at reduced scale of all figures."""
     part = "paper" if wildcards.scale == PAPER else None
-    return [path for run in declared_runs(wildcards.scale, part) for path in runs_of(wildcards.scale, *run)]
+    return [
+        path for run in DECLARATIONS.configurations(wildcards.scale, part) for path in runs_of(wildcards.scale, *run)
+    ]
 
 
 def page_part(wildcards) -> str:
@@ -70,14 +72,14 @@ def page_part(wildcards) -> str:
 
 def page_figures(wildcards) -> list[str]:
     """The figures that a page shows."""
-    return expand(f"{FIGURE}.svg", scale=wildcards.scale, experiment=experiments(page_part(wildcards)))
+    return expand(f"{FIGURE}.svg", scale=wildcards.scale, experiment=DECLARATIONS.experiments_of(page_part(wildcards)))
 
 
 def page_runs(wildcards) -> list[str]:
     """What a page reads of the runs."""
     return [
         path
-        for run in declared_runs(wildcards.scale, page_part(wildcards))
+        for run in DECLARATIONS.configurations(wildcards.scale, page_part(wildcards))
         for file in ("accuracy.csv", "record.json")
         for path in runs_of(wildcards.scale, *run, file)
     ]
@@ -87,7 +89,10 @@ def page_results(wildcards) -> list[str]:
     """What a page of provenance traces; the paper published numbers of MNIST alone."""
     part, scale = page_part(wildcards), wildcards.scale
     judged = expand(f"{REPRODUCTION}.html", scale=scale) if part == "paper" and DATASET == MNIST else []
-    return expand(f"{FIGURE}.{{format}}", format=["svg", "png"], scale=scale, experiment=experiments(part)) + judged
+    return (
+        expand(f"{FIGURE}.{{format}}", format=["svg", "png"], scale=scale, experiment=DECLARATIONS.experiments_of(part))
+        + judged
+    )
 
 
 def experiment_results(scale: str, experiment: str) -> list[str]:
@@ -97,9 +102,9 @@ def experiment_results(scale: str, experiment: str) -> list[str]:
 
 def scale_results(scale: str, part: str) -> list[str]:
     """All that is made of a part of the experiments at a scale; nothing of a part without experiments."""
-    if not experiments(part):
+    if not DECLARATIONS.experiments_of(part):
         return []
-    made = [path for experiment in experiments(part) for path in experiment_results(scale, experiment)]
+    made = [path for experiment in DECLARATIONS.experiments_of(part) for path in experiment_results(scale, experiment)]
     if part == "paper" and DATASET == MNIST:
         made += expand(f"{REPRODUCTION}.{{format}}", scale=scale, format=["csv", "md", "html"])
     return made + expand(REPORT, scale=scale, page=[PAGES[part], PROVENANCE_PAGES[part]])
@@ -266,10 +271,10 @@ def page_code(wildcards) -> str:
             DECLARATIONS.experiments[experiment].title,
             *((*run, DECLARATIONS.label(run[0])) for run in DECLARATIONS.runs_of(wildcards.scale, experiment)),
         ]
-        for experiment in experiments(page_part(wildcards))
+        for experiment in DECLARATIONS.experiments_of(page_part(wildcards))
     }
     defaults = {key: setting.value for key, setting in DECLARATIONS.defaults.items()}
-    configurations = declared_runs(wildcards.scale, page_part(wildcards))
+    configurations = DECLARATIONS.configurations(wildcards.scale, page_part(wildcards))
     replaced = replaced_by_scale(DECLARATIONS, wildcards.scale, configurations)
     published = read_yaml(CONFIG_FOLDER / "published.yaml") if DATASET == MNIST else None
     modules = [*judging_modules(), Path(LIBRARY, "active_dendrites/reports/results_page.py")]

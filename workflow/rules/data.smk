@@ -9,7 +9,7 @@ IMAGES = images_folder(config["results"].rstrip("/"), DATASET)
 OWN_FOLDER = config["images_folder"]
 if OWN_FOLDER and Path(OWN_FOLDER).expanduser().resolve() == IMAGES.resolve():
     sys.exit(
-        f"{source_of('images_folder')}: images_folder: found {IMAGES}, where the files go,"
+        f"{GIVEN.source('images_folder')}: images_folder: found {IMAGES}, where the files go,"
         " expected another folder or null"
     )
 

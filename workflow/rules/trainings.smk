@@ -40,7 +40,7 @@ def grouped_trainings() -> Iterator[Training]:
     """For each scale and group of seeds the configurations that have it, where no result exists."""
     groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for scale in DECLARATIONS.scales:
-        for variant, num_tasks in declared_runs(scale):
+        for variant, num_tasks in DECLARATIONS.configurations(scale):
             for seeds in seed_groups(SEEDS[scale][variant]):
                 # A job on a cluster comes here too, and must find its rule, whatever exists by now.
                 if not (workflow.is_main_process and has_results(scale, variant, num_tasks, seeds)):

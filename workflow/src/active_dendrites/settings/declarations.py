@@ -17,6 +17,7 @@ from active_dendrites.settings.forms import (
     ExperimentDeclaration,
     ScaleDeclaration,
     VariantDeclaration,
+    checked_seeds,
     value_name,
 )
 from active_dendrites.settings.run import (
@@ -104,12 +105,7 @@ class Declarations:
         seeds, source = (given, file) if own is None else (own, self.file(scale))
         if seeds is None and key == "search_seeds":
             return None
-        if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
-            raise fault(source, key, "a list of integers from 0", value=seeds)
-        repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-        if repeated:
-            raise fault(source, key, "each seed once", found=f"{repeated} more than once")
-        return seeds
+        return checked_seeds(seeds, source, key)
 
     def trials(self, variant: str) -> int | None:
         """How many seeds a search has that does not have those of the paper's figures."""
@@ -123,6 +119,15 @@ class Declarations:
         for name, counts in declared.variants.items():
             for variant in self._members(scale, name):
                 yield from (Configuration(variant, count) for count in counts if kept is None or count in kept)
+
+    def experiments_of(self, part: str | None = None) -> list[str]:
+        """The experiments of a part, "paper" or "searches", or all."""
+        return [name for name, declared in self.experiments.items() if part in (None, declared.part)]
+
+    def configurations(self, scale: str, part: str | None = None) -> list[Configuration]:
+        """Every configuration of a scale, or of one part of it, once, in the order of the experiments."""
+        runs = [each for experiment in self.experiments_of(part) for each in self.runs_of(scale, experiment)]
+        return list(dict.fromkeys(runs))
 
     def _members(self, scale: str, name: str) -> list[str]:
         """A variant itself; of a sweep, the variants that the scale keeps."""
@@ -148,6 +153,24 @@ class Declarations:
         declared = self.variants[name].target
         pattern = declared.get(num_tasks, "") if isinstance(declared, dict) else declared
         return (pattern or f"{name}_{{num_tasks}}").format(num_tasks=num_tasks)
+
+    def targets(self) -> dict[str, tuple[str, list[Configuration]]]:
+        """{name: (scale, configurations)}: the original configurations, `quick_...` for those of quick; a sweep is one.
+
+        Raises: ConfigError if two variants have the same.
+        """
+        targets: dict[str, tuple[str, list[Configuration]]] = {}
+        owners: dict[str, Configuration] = {}
+        for scale in self.scales:
+            for configuration in self.configurations(scale):
+                name = self.target(*configuration)
+                name = name if scale == PAPER else f"{scale}_{name}"
+                owner = configuration._replace(variant=self.sweep_of(configuration.variant))
+                if owners.setdefault(name, owner) != owner:
+                    found = f"{name!r}, which {owners[name].variant} has"
+                    raise fault(self.file("variants"), f"{owner.variant}.target", "a name of its own", found=found)
+                targets.setdefault(name, (scale, []))[1].append(configuration)
+        return targets
 
     # -- one run ------------------------------------------------------------------------------------
 

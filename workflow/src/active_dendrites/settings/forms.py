@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from active_dendrites.settings.run import PositiveInt
-from active_dendrites.settings.yaml_files import Section
+from active_dendrites.settings.yaml_files import Section, fault
 
 ONE_PER_TASK = "one_per_task"
 
@@ -68,6 +68,16 @@ class ScaleDeclaration(Section):
     settings: dict[str, Any] = Field(default_factory=dict)
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sweeps: dict[str, Sweep] = Field(default_factory=dict)
+
+
+def checked_seeds(seeds: Any, source: str, key: str) -> list[int]:
+    """A list of seeds. Raises: ConfigError."""
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise fault(source, key, "a list of integers from 0", value=seeds)
+    repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if repeated:
+        raise fault(source, key, "each seed once", found=f"{repeated} more than once")
+    return seeds
 
 
 def value_name(value: Any) -> str:

@@ -1,0 +1,83 @@
+"""config.yaml and what the command line puts over it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.workflow import GivenSettings
+from active_dendrites.settings.yaml_files import ConfigError
+
+CONFIG = Path(__file__).parents[3] / "config"
+WRITTEN = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    return tmp_path / "config/config.yaml"
+
+
+def given(path: Path, written: dict[str, Any], **command_line: Any) -> GivenSettings:
+    """As Snakemake hands them over: the file, and over it the command line."""
+    path.write_text(yaml.safe_dump(written), encoding="utf-8")
+    return GivenSettings(written | command_line, path)
+
+
+def test_the_command_line_is_text(path: Path) -> None:
+    settings = given(path, WRITTEN, retrain="True", seeds=["3", 4], search_seeds=[1])
+    assert settings.config == WRITTEN | {"retrain": True, "seeds": [3, 4], "search_seeds": [1]}
+    assert [settings.source(key) for key in ("seeds", "device")] == ["--config", "config/config.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("written", "command_line", "line"),
+    [
+        # A value of the file is checked, though the command line replaces it.
+        ({"device": "gpu"}, {"device": "cpu"}, "config/config.yaml: device: found 'gpu', expected 'auto', 'cpu' or"),
+        ({"seeds": [1, 1]}, {"seeds": [1]}, "config/config.yaml: seeds: found [1] more than once, expected"),
+        (
+            {"search_seeds": [-1]},
+            {"search_seeds": [1]},
+            "config/config.yaml: search_seeds: found [-1], expected a list",
+        ),
+        # Each fault is where it was written, whichever other keys the command line has.
+        ({"results": 5}, {"dataset": "kmnist"}, "config/config.yaml: results: found 5, expected string"),
+        ({}, {"dataset": "kmnist", "device": "tpu"}, "--config: device: found 'tpu', expected"),
+        ({}, {"sedes": [1]}, "--config: sedes: unknown key, expected 'seeds'"),
+        ({}, {"mnist": {}}, "--config: mnist: found a key of earlier versions, expected `images_folder`"),
+        ({"mnist": {}}, {}, "config/config.yaml: mnist: found a key of earlier versions, expected `images_folder`"),
+    ],
+)
+def test_a_fault_is_named_where_it_was_written(path: Path, written: dict, command_line: dict, line: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        given(path, WRITTEN | written, **command_line)
+    assert str(raised.value).startswith(line)
+
+
+@pytest.mark.parametrize("key", WRITTEN)
+def test_a_missing_key_is_one_line(path: Path, key: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        given(path, {name: value for name, value in WRITTEN.items() if name != key})
+    assert str(raised.value) == f"config/config.yaml: {key}: found nothing, expected a value"
+
+
+def test_seeds_of_variants_are_those_of_figures_or_searches(declarations: Declarations, path: Path) -> None:
+    seeds = given(path, WRITTEN).seeds_by_variant(declarations)
+    assert seeds["paper"]["prototype"] == WRITTEN["seeds"]
+    assert seeds["paper"]["segment_search-2"] == list(range(1, 11))
+    assert (seeds["quick"]["prototype"], seeds["quick"]["segment_search-2"]) == ([1, 2, 3], [1])
+    searched = given(path, WRITTEN, search_seeds=[7]).seeds_by_variant(declarations)
+    assert (searched["paper"]["prototype"], searched["paper"]["segment_search-2"]) == (WRITTEN["seeds"], [7])
+
+
+def test_every_configuration_has_a_target(declarations: Declarations) -> None:
+    targets = declarations.targets()
+    assert targets["prototype_10"] == ("paper", [("prototype", 10)])
+    assert targets["quick_prototype_10"] == ("quick", [("prototype", 10)])
+    assert len(targets["segment_search_50"][1]) == 10
+    assert sum(len(configurations) for _, configurations in targets.values()) == sum(
+        len(declarations.configurations(scale)) for scale in declarations.scales
+    )
