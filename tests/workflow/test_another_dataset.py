@@ -65,6 +65,12 @@ def test_a_record_says_what_was_learned_and_how_it_was_normalised(project: Proje
     assert mnist["settings_hash"] != fashion["settings_hash"]
 
 
+def test_a_project_outside_git_says_what_follows(project: Project) -> None:
+    log = project.path(f"results/{RUN}/train.log").read_text()
+    (line,) = (line for line in log.splitlines() if "no commit is recorded (not a git repository" in line)
+    assert line.endswith("): reference.py merge will refuse this run")
+
+
 def test_pages_name_the_dataset_and_hold_it_against_no_published_number(project: Project) -> None:
     notebook = project.path("results/fashion_mnist/quick/notebooks/comparison.ipynb").read_text()
     assert "A comparison: Fashion-MNIST" in notebook

@@ -89,13 +89,15 @@ def main() -> None:
             f"{arguments.config}: found other settings ({runs[0].settings_hash()}) than those this run was planned"
             f" with, expected {arguments.settings_hash}; start the workflow again"
         )
-    source = source_state(Path(__file__).parent)  # now: what is edited or committed meanwhile does not run
+    source = source_state(Path(__file__))  # now: what is edited or committed meanwhile does not run
     keeper = Keeper(runs, folders, arguments.save_minutes, arguments.limit_minutes)
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
             discard_seal(folder)
         with kept_log(folders[0]):  # all write the same
+            if source.commit is None:
+                logging.warning("no commit is recorded (%s): reference.py merge will refuse this run", source.reason)
             for run, folder in zip(runs, folders, strict=True):
                 logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
             device = held.enter_context(training_device(arguments.device))
@@ -120,7 +122,8 @@ def main() -> None:
                 wall_seconds=round(keeper.seconds, 2),
                 checkpoint_seconds=round(keeper.saving_seconds, 2),
                 attempts=attempts,
-                **source,
+                commit=source.commit,
+                dirty=source.dirty,
             )
         keeper.finish()
 

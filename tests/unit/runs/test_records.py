@@ -14,7 +14,7 @@ from active_dendrites.runs import records
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine, source_state
 
-STATE = source_state(Path(__file__).parents[3])
+STATE = source_state(Path(__file__).parents[3] / "workflow/scripts/train.py")._asdict()
 NA = np.nan  # not measured
 MATRIX = np.array([[0.6, NA, NA], [0.8, 0.7, NA], [0.5, 0.6, 1.0]])
 SPARSE = np.array([[0.6, NA, NA, NA], [NA, 0.7, NA, NA], [0.9, 0.5, 0.8, NA], [0.5, 0.6, 0.4, 1.0]])

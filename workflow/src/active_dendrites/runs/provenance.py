@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import platform
 import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import active_dendrites
 
 if TYPE_CHECKING:
     import torch
+
+PACKAGES = ("torch", "numpy", "scipy", "numba", "pandas", "triton")  # every one that touches numbers
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -32,10 +34,19 @@ def machine(device: torch.device) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "active_dendrites": active_dendrites.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
+            **{name: package_version(name) for name in PACKAGES},
         },
     }
+
+
+def package_version(name: str) -> str | None:
+    """The version of a package: of the module that is loaded, else of what is installed; None if it is not there."""
+    if loaded := getattr(sys.modules.get(name), "__version__", None):
+        return str(loaded)
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def processor_name() -> str:
@@ -47,15 +58,49 @@ def processor_name() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def source_state(folder: Path) -> dict[str, Any]:
-    """Commit of the code that ran and whether it was changed since; null outside a git checkout."""
+class SourceState(NamedTuple):
+    """Commit of the code that runs, whether it was changed since, and, where no commit is known, why."""
 
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
+    commit: str | None
+    dirty: bool | None
+    reason: str = ""
 
-    commit, status = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", ":/workflow", ":/config")
-    return {"commit": commit, "dirty": None if status is None else bool(status)}
+
+class NoCommitError(Exception):
+    """Why no commit is known, in words."""
+
+
+def source_state(script: Path) -> SourceState:
+    """The commit of a script of this project, from git's word on this checkout alone.
+
+    Not that of a repository around an unpacked archive, nor of one that GIT_DIR and its like name.
+    """
+    root = script.resolve().parents[2]
+    library = Path(active_dendrites.__file__).resolve().parent
+    try:
+        if not library.is_relative_to(root):
+            raise NoCommitError(f"the library is that of {library}")
+        top = Path(ask_git(root, "rev-parse", "--show-toplevel")).resolve()
+        if top != root:
+            raise NoCommitError(f"the repository around {root} is {top}, another one")
+        name = script.resolve().relative_to(root)
+        if not ask_git(root, "ls-files", "--", str(name)):
+            raise NoCommitError(f"git does not track {name} in {root}")
+        commit = ask_git(root, "rev-parse", "--verify", "HEAD")
+        return SourceState(commit, bool(ask_git(root, "status", "--porcelain", "--", ":/workflow", ":/config")))
+    except NoCommitError as fault:
+        return SourceState(None, None, str(fault))
+
+
+def ask_git(folder: Path, *arguments: str) -> str:
+    """What git prints. Raises: NoCommitError with its reason."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    except OSError as error:
+        raise NoCommitError(f"git cannot be started: {error.strerror}") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"git {arguments[0]} ended with status {done.returncode}"]
+        raise NoCommitError(said[0].removeprefix("fatal: "))
+    return done.stdout.strip()
