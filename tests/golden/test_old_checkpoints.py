@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 from learning import CPU
-from stopping import Stopping
+from stopping import StoppingManager
 
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.checkpoints import digest_of
-from active_dendrites.training.interruptions import InterruptedTraining, Keeper
+from active_dendrites.training.interruptions import InterruptedTraining
 from active_dendrites.training.loop import Result, train
 
 ARCHIVE = Path(__file__).with_name("checkpoints_0.1.tar.xz")
@@ -68,7 +69,7 @@ def test_it_goes_on_to_the_same_bits(
     run = small_run(variant, **TINY | overrides)
     equal_so_far = same(newest_state(version_0_1 / variant), newest_state(stopped_now(run, digits, tmp_path, steps)))
     caplog.set_level(logging.INFO)
-    (resumed,) = train([run], digits, CPU, Keeper([run], [version_0_1 / variant]))
+    (resumed,) = train([run], digits, CPU, CheckpointManager([run], [version_0_1 / variant]))
     assert f"going on at task 2, epoch 1, after {steps} steps" in caplog.text
     (undisturbed,) = train([run], digits, CPU)
     if equal_so_far:  # on a processor like the one that wrote it
@@ -81,7 +82,7 @@ def test_it_goes_on_to_the_same_bits(
 def stopped_now(run: RunConfig, digits, folder: Path, steps: int) -> Path:
     """The folder of the run, stopped where the stored one was."""
     with pytest.raises(InterruptedTraining):
-        train([run], digits, CPU, Stopping([run], [folder], after=steps))
+        train([run], digits, CPU, StoppingManager([run], [folder], after=steps))
     return folder
 
 

@@ -25,8 +25,8 @@ from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import renamed_to
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.checkpoints import FOLDER
-from active_dendrites.training.interruptions import Keeper
 from active_dendrites.training.loop import train
 from active_dendrites.training.state import Course
 
@@ -115,12 +115,13 @@ def hundred_tasks(config: Path, images: Path, threads: int) -> tuple[float, floa
     return machine(CPU)["peak_memory_mib"] * 2**20 / 1e9, seconds
 
 
-class Measuring(Keeper):
+class MeasuringManager(CheckpointManager):
     """Notes seconds and bytes of each checkpoint; takes one more in the middle of each task."""
 
     def __init__(self, run: RunConfig, folder: Path) -> None:
         super().__init__([run], [folder])
-        self.found: dict[bool, list[tuple[float, int]]] = {True: [], False: []}  # within a task, or after it
+        self.within_tasks: list[tuple[float, int]] = []
+        self.after_tasks: list[tuple[float, int]] = []
 
     def between_steps(self, course: Course) -> None:
         super().between_steps(course)
@@ -129,7 +130,8 @@ class Measuring(Keeper):
 
     def save(self, course: Course) -> None:
         super().save(course)
-        self.found[course.within].append((self.last_saving, self.last_bytes))
+        measured = self.within_tasks if course.within else self.after_tasks
+        measured.append((self.schedule.save_seconds, self.last_bytes))
 
 
 def checkpoints(config: Path, images: Path, threads: int, segments: int) -> list[tuple[str, float, str]]:
@@ -140,13 +142,12 @@ def checkpoints(config: Path, images: Path, threads: int, segments: int) -> list
     network = run.network.model_copy(update={"segments_per_unit": segments})
     run = run.model_copy(update={"network": network, "num_tasks": TASKS})
     with tempfile.TemporaryDirectory(dir=images) as folder:  # a disk like that of the results, not memory
-        keeper = Measuring(run, Path(folder))
-        train([run], read_images(declarations, images), CPU, keeper)
+        manager = MeasuringManager(run, Path(folder))
+        train([run], read_images(declarations, images), CPU, manager)
         on_disk = sum(path.stat().st_size for path in Path(folder, FOLDER).iterdir())
-    (after, after_bytes), (within, within_bytes) = (
-        [statistics.median(values) for values in zip(*keeper.found[kind], strict=True)] for kind in (False, True)
-    )
-    task_seconds = (keeper.seconds - keeper.saving_seconds) / TASKS
+    after, after_bytes = map(statistics.median, zip(*manager.after_tasks, strict=True))
+    within, within_bytes = map(statistics.median, zip(*manager.within_tasks, strict=True))
+    task_seconds = (manager.seconds - manager.saving_seconds) / TASKS
     return [
         ("checkpoint after a task", after, "s"),
         ("checkpoint after a task", after_bytes / 1e6, "MB"),

@@ -23,9 +23,10 @@ from active_dendrites.runs.seals import discard_seal
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import renamed_to
+from active_dendrites.training.checkpoint_manager import SAVE_MINUTES, CheckpointManager
 from active_dendrites.training.checkpoints import FOLDER as CHECKPOINTS
 from active_dendrites.training.devices import training_device
-from active_dendrites.training.interruptions import EXIT_CODE, SAVE_MINUTES, InterruptedTraining, Keeper
+from active_dendrites.training.interruptions import EXIT_CODE, InterruptedTraining
 from active_dendrites.training.loop import DivergedError, train
 
 
@@ -90,7 +91,7 @@ def main() -> None:
             f" with, expected {arguments.settings_hash}; start the workflow again"
         )
     source = source_state(Path(__file__))  # now: what is edited or committed meanwhile does not run
-    keeper = Keeper(runs, folders, arguments.save_minutes, arguments.limit_minutes)
+    manager = CheckpointManager(runs, folders, arguments.save_minutes, arguments.limit_minutes)
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
@@ -101,11 +102,11 @@ def main() -> None:
             for run, folder in zip(runs, folders, strict=True):
                 logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
             device = held.enter_context(training_device(arguments.device))
-            with keeper.listening():
+            with manager.listening():
                 images = load_images(images_at, declarations.datasets[arguments.dataset].sha256, arguments.dataset)
-                results = train(runs, images, device, keeper)
+                results = train(runs, images, device, manager)
         pixels = normalisation(runs[0].data, images)
-        for run, folder, result, attempts in zip(runs, folders, results, keeper.attempts, strict=True):
+        for run, folder, result, attempts in zip(runs, folders, results, manager.attempts, strict=True):
             write_accuracy(folder / "accuracy.csv", result.accuracy)
             write_activity(folder / "activity.npy", result.activity)
             write_record(
@@ -119,13 +120,13 @@ def main() -> None:
                 images=images.sha256,
                 side_by_side=seeds,
                 steps=result.steps,
-                wall_seconds=round(keeper.seconds, 2),
-                checkpoint_seconds=round(keeper.saving_seconds, 2),
-                attempts=attempts,
+                wall_seconds=round(manager.seconds, 2),
+                checkpoint_seconds=round(manager.saving_seconds, 2),
+                attempts=attempts.list,
                 commit=source.commit,
                 dirty=source.dirty,
             )
-        keeper.finish()
+        manager.finish()
 
 
 if __name__ == "__main__":

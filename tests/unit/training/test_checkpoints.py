@@ -1,11 +1,10 @@
-"""Checkpoints that are damaged, strange or too large for the disk; and when a training is saved and ended."""
+"""Checkpoints that are damaged, strange or too large for the disk."""
 
 import json
 import logging
 import os
 import pickle
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from learning import CPU
-from stopping import Stopping
-from test_resume import FORK, digest
+from stopping import StoppingManager, digest, go_on
+from test_resume import FORK
 
 import active_dendrites
 from active_dendrites.learners.dense.learner import DenseLearner
@@ -23,18 +22,14 @@ from active_dendrites.runs.files import NoRoomError
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import read_accuracy, write_accuracy
 from active_dendrites.settings.run import RunConfig
-from active_dendrites.training import checkpoints, interruptions
+from active_dendrites.training import checkpoint_manager, checkpoints
 from active_dendrites.training import loop as engine
+from active_dendrites.training.attempts import ATTEMPTS
+from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.checkpoints import CheckpointError, digest_of
-from active_dendrites.training.interruptions import ATTEMPTS, InterruptedTraining, Keeper, NoProgressError
-from active_dendrites.training.state import Course
+from active_dendrites.training.interruptions import InterruptedTraining
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture
-def run(small_run) -> RunConfig:
-    return small_run("prototype", num_tasks=3, epochs=1)
 
 
 @pytest.fixture
@@ -42,7 +37,7 @@ def stopped(run: RunConfig, digits, tmp_path: Path) -> Path:
     """The folder of a run of 3 times 12 steps that was saved after tasks 1 and 2, 3 steps later, and has ended."""
     folder = tmp_path / "run"
     with pytest.raises(InterruptedTraining, match="saved after 27 steps"):
-        engine.train([run], digits, CPU, Stopping([run], [folder], after=27))
+        engine.train([run], digits, CPU, StoppingManager([run], [folder], after=27))
     assert names(folder) == {f"00000{n}{end}" for n in (2, 3) for end in (".json", "-state.pt", "-changes.pt")} | {
         "000001-changes.pt",
         ATTEMPTS,
@@ -52,10 +47,6 @@ def stopped(run: RunConfig, digits, tmp_path: Path) -> Path:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in (folder / "checkpoint").iterdir()}
-
-
-def go_on(run: RunConfig, digits, folder: Path, **options) -> str:
-    return digest(engine.train([run], digits, CPU, Keeper([run], [folder], **options)))
 
 
 def cut(path: Path) -> None:
@@ -85,7 +76,7 @@ def test_a_damaged_checkpoint_falls_back(name: str, damage: str, run, digits, st
     assert "going on at task 3, epoch 1, after 24 steps" in caplog.text
 
 
-def test_nothing_whole_is_not_started_over(run, digits, stopped: Path) -> None:
+def test_nothing_intact_is_not_started_over(run, digits, stopped: Path) -> None:
     """What is left of the checkpoints stays."""
     for serial in (2, 3):
         flip(stopped / f"checkpoint/00000{serial}-state.pt")
@@ -93,7 +84,7 @@ def test_nothing_whole_is_not_started_over(run, digits, stopped: Path) -> None:
     with pytest.raises(CheckpointError) as raised:
         go_on(run, digits, stopped)
     assert "000002-state.pt: found" in str(raised.value)
-    assert f"found no whole checkpoint, expected one; delete {stopped}/checkpoint to start over" in str(raised.value)
+    assert f"found no intact checkpoint, expected one; delete {stopped}/checkpoint to start over" in str(raised.value)
     assert names(stopped) == before
 
 
@@ -145,9 +136,9 @@ def test_a_checkpoint_runs_no_code(run, digits, stopped: Path) -> None:
 
 
 def test_a_finished_training_leaves_no_checkpoint(run, digits, stopped: Path) -> None:
-    keeper = Keeper([run], [stopped])
-    engine.train([run], digits, CPU, keeper)
-    keeper.finish()
+    manager = CheckpointManager([run], [stopped])
+    engine.train([run], digits, CPU, manager)
+    manager.finish()
     assert list(stopped.iterdir()) == []
 
 
@@ -169,10 +160,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(run, digits, small_disk: Path, monkeypatch) -> None:
-    monkeypatch.setattr(interruptions, "COST", 1e9)  # a checkpoint at each step
+    monkeypatch.setattr(checkpoint_manager, "SAVING_SHARE", 1e9)  # a checkpoint at each step
     folder = small_disk / "run"
     with pytest.raises(CheckpointError) as raised:
-        engine.train([run], digits, CPU, Stopping([run], [folder], save_minutes=0, after=36))
+        engine.train([run], digits, CPU, StoppingManager([run], [folder], save_minutes=0, after=36))
     said = str(raised.value)
     assert "found" in said and "free bytes on its disk" in said and "the one before is kept" in said
     needed = int(said.split("a checkpoint needs ")[1].split(" bytes")[0])
@@ -216,103 +207,3 @@ def test_a_folder_that_one_may_not_write_is_one_line(tmp_path: Path) -> None:
     process.start()
     assert ours.poll(60)
     assert ours.recv() == f"{folder}/run: found no permission to write there, expected a folder for results"
-
-
-# -- when it is saved and ended ---------------------------------------------------------------------------
-
-
-def test_its_own_clock_ends_it(run, digits, tmp_path: Path) -> None:
-    """In time, and saved; the next process goes on."""
-    keeper = Keeper([run], [tmp_path], limit_minutes=0.3)  # 18 seconds, of which at least 20 are kept back
-    with pytest.raises(InterruptedTraining, match=r"saved after 1 steps, because its time limit of 0.3 minutes is"):
-        engine.train([run], digits, CPU, keeper)
-    assert go_on(run, digits, tmp_path, limit_minutes=60) == digest(engine.train([run], digits, CPU))
-
-
-def test_the_clock_leaves_time_for_what_takes_long(run, tmp_path: Path) -> None:
-    keeper = Keeper([run], [tmp_path], limit_minutes=60)
-    begin = keeper.started
-    assert not keeper._has_to_end(begin + 54.9 * 60)  # five minutes and a little
-    keeper.longest_pause, keeper.last_saving = 100, 50  # a test of all tasks, a checkpoint
-    assert not keeper._has_to_end(begin + 49.9 * 60)
-    assert keeper._has_to_end(begin + 50.1 * 60)
-    assert not Keeper([run], [tmp_path])._has_to_end(begin + 1e9)
-
-
-def signal_itself(run: RunConfig, digits, folder: Path, numbers: list[int], answer) -> None:
-    """Train, and get one of the signals at each step from the fifth on."""
-    keeper, look = Keeper([run], [folder]), Keeper.between_steps
-
-    def between_steps(self: Keeper, course: Course) -> None:
-        if course.steps >= 5:
-            for number in numbers:
-                os.kill(os.getpid(), number)
-        look(self, course)
-
-    Keeper.between_steps = between_steps
-    try:
-        with keeper.listening():
-            engine.train([run], digits, CPU, keeper)
-    except BaseException as end:
-        answer.send((type(end).__name__, str(end)))
-
-
-@pytest.mark.parametrize(
-    ("numbers", "end"),
-    [
-        ([signal.SIGTERM], "InterruptedTraining"),
-        ([signal.SIGUSR1], "InterruptedTraining"),
-        ([signal.SIGINT], "InterruptedTraining"),
-        ([signal.SIGTERM, signal.SIGTERM], "InterruptedTraining"),
-        ([signal.SIGINT, signal.SIGINT], "KeyboardInterrupt"),
-    ],
-)
-def test_a_signal_ends_it(numbers: list[int], end: str, run, digits, tmp_path: Path) -> None:
-    ours, theirs = FORK.Pipe(duplex=False)
-    process = FORK.Process(target=signal_itself, args=(run, digits, tmp_path, numbers, theirs))
-    process.start()
-    assert ours.poll(60)
-    kind, message = ours.recv()
-    process.join(60)
-    assert kind == end
-    attempts = json.loads((tmp_path / "checkpoint" / ATTEMPTS).read_text())
-    assert attempts[-1]["ended"].startswith(end)
-    if end == "InterruptedTraining":
-        assert message == f"saved after 5 steps, because {numbers[0].name} was received; goes on when started again"
-        assert go_on(run, digits, tmp_path) == digest(engine.train([run], digits, CPU))
-
-
-def test_checkpoints_within_a_task_keep_their_distance(run, digits, tmp_path: Path, monkeypatch) -> None:
-    """Not more often than asked, nor than pays; after each task in any case."""
-    saves: list[int] = []
-    save = Keeper.save
-    monkeypatch.setattr(Keeper, "save", lambda self, course: (saves.append(course.steps), save(self, course)))
-    go_on(run, digits, tmp_path / "a")
-    assert saves == [12, 24]
-    saves.clear()
-    monkeypatch.setattr(interruptions, "COST", 1e9)
-    go_on(run, digits, tmp_path / "b", save_minutes=0)
-    assert saves == sorted([*range(1, 37), 12, 24])
-    saves.clear()
-    monkeypatch.setattr(interruptions, "COST", 1e-9)
-    go_on(run, digits, tmp_path / "c", save_minutes=0)
-    assert saves == [1, 12, 24]  # the first shows what it costs
-
-
-def test_who_dies_without_progress_fails_for_good(run, digits, tmp_path: Path) -> None:
-    attempts = tmp_path / "checkpoint" / ATTEMPTS
-    silent = {"host": "h", "process": 1, "started": "2026-01-01 00:00:00", "from_step": 0}
-    attempts.parent.mkdir()
-    attempts.write_text(json.dumps([silent] * 2 + [{**silent, "ended": "ValueError"}] + [silent] * 2))
-    engine.train([run], digits, CPU, Keeper([run], [tmp_path]))  # the third in a row, which finished
-    shutil.rmtree(attempts.parent)
-    attempts.parent.mkdir()
-    attempts.write_text(json.dumps([silent] * 3))
-    with pytest.raises(NoProgressError) as raised:
-        go_on(run, digits, tmp_path)
-    assert str(raised.value) == (
-        f"{attempts.parent}: found that the last 3 processes died after 0 steps and said nothing, expected progress"
-        f" (too little memory or time?); delete {attempts} to try again"
-    )
-    attempts.unlink()
-    go_on(run, digits, tmp_path)

@@ -1,21 +1,21 @@
 """A training that is killed, at any step and within any save, ends with the bits of one that was left alone."""
 
-import hashlib
 import multiprocessing
 import os
 import random
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from learning import CASES, CPU, WHOLE_CASES
+from stopping import digest
 
 from active_dendrites.data.images import Images
 from active_dendrites.settings.run import RunConfig
-from active_dendrites.training import checkpoints, interruptions
+from active_dendrites.training import checkpoint_manager, checkpoints
 from active_dendrites.training import loop as engine
-from active_dendrites.training.interruptions import ATTEMPTS, Keeper
+from active_dendrites.training.attempts import ATTEMPTS
+from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.state import Course
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,16 +34,6 @@ SAME = [
 ]
 RESUMED = {case: (CASES | WHOLE_CASES)[case] for case in SAME}
 RESUMED["several tiles"] = ("si_prototype", {"network__hidden_units": [300, 200], "reset_optimizer": True})
-
-
-def digest(results: Sequence[engine.Result]) -> str:
-    """Of the accuracies, the activity and every weight."""
-    found = hashlib.sha256()
-    for result in results:
-        weights = [parameter.detach().numpy() for parameter in result.network.parameters()]
-        for array in (result.accuracy, result.activity, *weights):
-            found.update(array.tobytes())
-    return found.hexdigest()
 
 
 class Bomb:
@@ -81,16 +71,16 @@ def train(runs: list[RunConfig], digits: Images, folder: Path, events: int | Non
 
 
 def work(runs: list[RunConfig], digits: Images, folder: Path, events: int | None, save_every: float, answer) -> None:
-    interruptions.COST = 1e9  # however long a checkpoint takes here
+    checkpoint_manager.SAVING_SHARE = 1e9  # however long a checkpoint takes here
     if events:
         bomb = Bomb(events)
-        bomb.plant(Keeper, "between_steps")
+        bomb.plant(CheckpointManager, "between_steps")
         bomb.plant(checkpoints.Sink, "write")
         bomb.plant(os, "fsync")
         bomb.plant(Path, "replace")
         bomb.plant(Path, "unlink")
-    keeper = Keeper(runs, [folder / f"seed-{run.seed}" for run in runs], save_minutes=save_every / 60)
-    answer.send(digest(engine.train(runs, digits, CPU, keeper)))
+    manager = CheckpointManager(runs, [folder / f"seed-{run.seed}" for run in runs], save_minutes=save_every / 60)
+    answer.send(digest(engine.train(runs, digits, CPU, manager)))
 
 
 def train_with_kills(runs: list[RunConfig], digits: Images, folder: Path, draws: random.Random) -> tuple[str, int]:

@@ -3,13 +3,14 @@
 import pytest
 import torch
 from learning import CASES, WHOLE_CASES, assert_equal, expected, learn
-from stopping import Stopping
+from stopping import StoppingManager
 
 from active_dendrites.learners.dense import learner as dense
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.matmul import Products
 from active_dendrites.training import loop as engine
-from active_dendrites.training.interruptions import InterruptedTraining, Keeper
+from active_dendrites.training.checkpoint_manager import CheckpointManager
+from active_dendrites.training.interruptions import InterruptedTraining
 from active_dendrites.training.loop import make_reproducible
 
 ALL_CASES = CASES | WHOLE_CASES
@@ -72,8 +73,8 @@ def test_a_stopped_training_goes_on_to_the_same_bits(case: str, small_run, digit
     folders = [tmp_path / str(run.seed) for run in runs]
     steps = 2 * overrides.get("random_batches", 12)
     with pytest.raises(InterruptedTraining):
-        engine.train(runs, digits, GPU, Stopping(runs, folders, after=steps + 5))
-    found = engine.train(runs, digits, GPU, Keeper(runs, folders))
+        engine.train(runs, digits, GPU, StoppingManager(runs, folders, after=steps + 5))
+    found = engine.train(runs, digits, GPU, CheckpointManager(runs, folders))
     for one, other in zip(found, engine.train(runs, digits, GPU), strict=True):
         assert (one.accuracy[1] == other.accuracy[1]).all()
         weights = zip(one.network.parameters(), other.network.parameters(), strict=True)

@@ -20,7 +20,7 @@ from active_dendrites.learners.learner import Learner
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import STRONGEST
-from active_dendrites.training.interruptions import Keeper
+from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.state import Course
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Result:
 
 
 def train(
-    runs: Sequence[RunConfig], images: Images, device: torch.device, keeper: Keeper | None = None
+    runs: Sequence[RunConfig], images: Images, device: torch.device, manager: CheckpointManager | None = None
 ) -> list[Result]:
     """Learn one sequence of tasks with several seeds side by side. Source: method 3.1 and 4 to 6.
 
@@ -59,10 +59,10 @@ def train(
 
     Args:
         runs: equal but for the seed.
-        keeper: saves the training, goes on from what it saved before, and ends it when it has to.
+        manager: saves the training, goes on from what it saved before, and ends it when it has to.
     Returns: a result for each run, in their order.
     Raises: DivergedError if a loss stops being a number; ValueError if runs differ, or data and settings do not fit;
-        what the keeper raises.
+        what the manager raises.
     """
     check_seed_group(runs)
     run = runs[0]
@@ -72,8 +72,8 @@ def train(
     dtype = as_dtype(run.numerics.precision)
     learner = make_learner(runs, PermutedTasks(images, run.data, run.num_tasks, device, dtype))
     course = Course(runs, learner)
-    if keeper:
-        keeper.resume(course, f"{learner.identity} on {device.type}")
+    if manager:
+        manager.resume(course, f"{learner.identity} on {device.type}")
     progress = Progress(course)
     while True:
         course.begin_task()
@@ -81,16 +81,16 @@ def train(
             epoch = course.begin_epoch(index)
             while not epoch.done:
                 epoch.learn_step()
-                if keeper:
-                    keeper.between_steps(course)
+                if manager:
+                    manager.between_steps(course)
             progress.epoch(course.task, index, epoch.losses())
         tested = course.end_task()
         progress.task(course.task, tested.accuracy)
         if course.task + 1 == run.num_tasks:
             break
         course.go_on()
-        if keeper:
-            keeper.between_tasks(course)
+        if manager:
+            manager.between_tasks(course)
     found = zip(course.accuracy, tested.activity, learner.networks, learner.contexts, strict=True)
     return [
         Result(after, activity, run.num_tasks * course.steps_per_task, network, contexts.num_clusters)
