@@ -1,0 +1,99 @@
+"""What people type, in the order in which they type it."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from project import Project
+
+# Notes its arguments; is Snakemake itself, unless they are all that is asked.
+STAND_IN = f"""\
+#!/bin/sh
+printf '%s\\n' "$@" >arguments
+[ -n "${{ONLY_ARGUMENTS:-}}" ] || exec '{sys.executable}' -m snakemake "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def project(make_project: Callable[[], Project]) -> Project:
+    """A tiny project whose `envs/run` has this environment, and a `snakemake` that repeats its arguments."""
+    project = make_project()
+    programs = project.path(".venv/bin")
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    lock = hashlib.sha256(project.path("envs/requirements.txt").read_bytes()).hexdigest()
+    project.path(".venv/envs-run.stamp").write_text(f"{sys.version_info[0]}.{sys.version_info[1]} {lock}\n")
+    snakemake = programs / "snakemake"
+    snakemake.write_text(STAND_IN)
+    snakemake.chmod(0o755)
+    return project
+
+
+def run(project: Project, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Snakemake by `envs/run`."""
+    command = [project.path("envs/run"), "snakemake", *arguments]
+    return subprocess.run(command, cwd=project.root, env=os.environ | environment, capture_output=True, text=True)
+
+
+def passed_on(project: Project, *arguments: str) -> list[str]:
+    """The arguments that Snakemake gets from `envs/run`."""
+    assert run(project, *arguments, ONLY_ARGUMENTS="yes").returncode == 0
+    return project.path("arguments").read_text().splitlines()
+
+
+def planned(project: Project, *arguments: str) -> list[str]:
+    """Rules and their numbers of jobs."""
+    done = run(project, "--dry-run", "--quiet=rules", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if line.startswith(("prepare_mnist ", "train ", "total "))]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--cores", "8", "--resources", "gpu=2", "quick_prototype_2"),
+        ("--resources", "gpu=2", "notebook=1", "quick_prototype_2", "--cores", "8"),
+        ("--cores", "8", "--config", "device=cpu", "quick_prototype_2"),
+        ("--config", "device=cpu", "quick_prototype_2", "--resources", "gpu=2", "--cores", "8"),
+        ("--rerun-triggers", "mtime", "code", "quick_prototype_2", "--cores", "8"),
+    ],
+    ids=" ".join,
+)
+def test_a_target_behind_resources_is_a_target(project: Project, arguments: tuple[str, ...]) -> None:
+    assert planned(project, *arguments) == planned(project, "quick_prototype_2", "--cores", "8") != []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("--resources gpu=2 all", "--resources gpu=2 -- all"),
+        ("--res gpu=2 all searches -n", "--res gpu=2 -n -- all searches"),
+        ("-C seeds=[1] a/b=c.csv x", "-C seeds=[1] a/b=c.csv -- x"),
+        ("--config a=1 x --resources gpu=2 y", "--config a=1 --resources gpu=2 -- x y"),
+        ("--resources gpu=2 all -- quick", "--resources gpu=2 -- quick all"),
+        ("--configfile my.yaml all", "--configfile my.yaml -- all"),
+        ("--sdm conda all", "--sdm conda -- all"),
+        ("--rerun-triggers mtime all", "--rerun-triggers mtime -- all"),
+        # Nothing is behind such an option, or Snakemake reads it as it is meant.
+        ("all --cores 8 --resources gpu=2", "all --cores 8 --resources gpu=2"),
+        ("--resources gpu=2 -- all", "--resources gpu=2 -- all"),
+        ("--resources=gpu=2 all", "--resources=gpu=2 all"),
+        ("--resources gpu=2 --cores 8 all", "--resources gpu=2 --cores 8 all"),
+        ("--forcerun draw --until report", "--forcerun draw --until report"),
+    ],
+)
+def test_only_such_targets_are_set_apart(project: Project, given: str, expected: str) -> None:
+    assert passed_on(project, *given.split()) == expected.split()
+
+
+def test_blanks_and_quotes_stay(project: Project) -> None:
+    given = ["--config", "results=my out", "it's here/ä b.csv", "-n"]
+    assert passed_on(project, *given) == ["--config", "results=my out", "-n", "--", "it's here/ä b.csv"]
+
+
+def test_other_commands_get_what_is_typed(project: Project) -> None:
+    command = [project.path("envs/run"), "echo", "--resources", "gpu=2", "all"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "--resources gpu=2 all\n"
