@@ -100,7 +100,7 @@ def expected(run: RunConfig, digits: Images) -> Found:
 
 
 def learn_plainly(run: RunConfig, digits: Images) -> Found:
-    size = run.context.num_pixels if run.context.kind == "inferred_prototype" else 784
+    size = run.context.num_pixels if run.context.infers else 784
     network = Network(run.network, 784, size, run.seed, as_dtype(run.numerics.precision))
     theta, rows, losses, activity = textbook.train(run, digits, network)
     per_epoch = len(losses) // (run.num_tasks * run.epochs)

@@ -88,8 +88,8 @@ def training_memory(num_seeds: int, wildcards, attempt) -> int:
     run = resolve(wildcards)
     feedforward, segments = count_weights(run)
     # Gradients, Adam's moments, consolidation and transients; of segments the moments, unless they are two numbers.
-    fixed = run.context.kind != "inferred_prototype"
-    copies_of_segments = 8 if moves_all_segments(run) else 1 if run.reset_optimizer and fixed else 3
+    shares = run.reset_optimizer and not run.context.infers
+    copies_of_segments = 8 if moves_all_segments(run) else 1 if shares else 3
     each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
     # A GPU has memory of its own: a network is drawn on the host, and leaves.
     # The images are held as bytes, as lists or as float32; of MNIST they are in the 4000.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.data.images import Images, pixel_statistics
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import DataConfig
 
 
@@ -37,10 +38,10 @@ class Normalisation(NamedTuple):
 def normalisation(data: DataConfig, images: Images) -> Normalisation:
     """The numbers of the settings; `measured` is over all training images, however few are learned."""
     mean, std = data.pixel_mean, data.pixel_std
-    if mean == "measured" or std == "measured":
+    if isinstance(mean, str) or isinstance(std, str):
         measured_mean, measured_std = pixel_statistics(images.train_images)
-        mean = measured_mean if mean == "measured" else mean
-        std = measured_std if std == "measured" else std
+        mean = choose("data.pixel_mean", mean, measured=measured_mean) if isinstance(mean, str) else mean
+        std = choose("data.pixel_std", std, measured=measured_std) if isinstance(std, str) else std
     return Normalisation(mean, std)
 
 

@@ -205,7 +205,7 @@ def search_rows(accuracies: np.ndarray, seeds: Sequence[int]) -> Iterator[TableR
 def search_settings(run: RunConfig) -> TableRow:
     """The settings that the searches vary; None for the winners of a ReLU and for what SI alone has."""
     network, consolidation = run.network, run.consolidation
-    protects = consolidation.kind != "none"
+    protects = consolidation.protects
     return {
         "segments_per_unit": network.segments_per_unit,
         "winner_density": network.winner_density,

@@ -7,8 +7,12 @@ elsewhere rounding beforehand gives the same up to the order of sums, so that ac
 Letters: R seeds, learned side by side; M, K, N rows, summed, columns.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+from active_dendrites.settings.choices import choose
 
 # Whether this processor multiplies 16 numbers at a time. PyTorch's usual products, by MKL, take only 8 on one of AMD's;
 # oneDNN, which comes with PyTorch too, takes all: 2.2 times as many a second.
@@ -31,6 +35,15 @@ def as_tf32(x: Tensor) -> Tensor:
     return ((bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFF).view(torch.float32)
 
 
+def as_bfloat16(x: Tensor) -> Tensor:
+    """float32 numbers to the nearest with 7 bits after the leading one, to even at a tie; still float32."""
+    return x.bfloat16().float()
+
+
+def unrounded(x: Tensor) -> Tensor:
+    return x
+
+
 class Products:
     """Batched matrix products in one precision.
 
@@ -40,19 +53,25 @@ class Products:
     """
 
     def __init__(self, precision: str, on_gpu: bool) -> None:
-        self.precision, self.on_gpu = precision, on_gpu
+        self.rounded: Callable[[Tensor], Tensor] = choose(
+            "numerics.precision",
+            precision,
+            float32=unrounded,
+            float64=unrounded,
+            tf32=unrounded if on_gpu else as_tf32,
+            bfloat16=Tensor.bfloat16 if on_gpu else as_bfloat16,
+        )
+        self.tf32_in_hardware = on_gpu and precision == "tf32"
 
     def operand(self, x: Tensor) -> Tensor:
         """x as it enters products: made once, used in several."""
-        if self.precision == "bfloat16":
-            return x.bfloat16() if self.on_gpu else x.bfloat16().float()
-        return as_tf32(x) if self.precision == "tf32" and not self.on_gpu else x
+        return self.rounded(x)
 
     def multiply(self, a: Tensor, b: Tensor) -> Tensor:
         """(R, M, K) times (R, K, N), both from `operand`; in float32, or float64 if they are."""
         if a.dtype == torch.bfloat16:
             return torch.bmm(a, b, out_dtype=torch.float32)
-        if self.precision == "tf32" and self.on_gpu:
+        if self.tf32_in_hardware:
             torch.backends.cuda.matmul.allow_tf32 = True
             product = torch.bmm(a, b)
             torch.backends.cuda.matmul.allow_tf32 = False  # for these products alone: contexts are told apart exactly

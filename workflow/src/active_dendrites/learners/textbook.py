@@ -14,11 +14,12 @@ from torch import Tensor
 
 from active_dendrites.data.images import Images
 from active_dendrites.data.randomness import generator
-from active_dendrites.data.tasks import task_permutations
+from active_dendrites.data.tasks import normalisation, task_permutations
 from active_dendrites.methods.xdg import subnetwork_units, task_gates
 from active_dendrites.models.networks import Network
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
-from active_dendrites.settings.segment_rules import SEGMENT_RULES
+from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST
 
 Parameters = dict[str, Tensor]
 
@@ -40,11 +41,11 @@ def forward(
         y = x @ theta[f"hidden.{index}.weight"].T + theta[f"hidden.{index}.bias"]
         if run.network.segments_per_unit:
             responses = torch.einsum("bc,usc->bus", contexts, theta[f"hidden.{index}.segments"])
-            if run.network.segment_rule == "strongest":
+            if run.network.segment_rule == STRONGEST:
                 winner = responses.abs().argmax(2)
                 response = responses.gather(2, winner[:, :, None])[:, :, 0]
             else:
-                response = SEGMENT_RULES[run.network.segment_rule](responses)
+                response = choose("network.segment_rule", run.network.segment_rule, **SEGMENT_RULES)(responses)
             y = y * torch.sigmoid(response)
         if run.network.winner_density is None:
             x = y.clamp(min=0)
@@ -64,7 +65,12 @@ class TextbookNetwork:
         self.run, self.tasks_learned = run, 0
         self.theta = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
         self.masks = {name.replace("mask", "weight"): m for name, m in network.named_buffers()}
-        self.si = run.consolidation if run.consolidation.kind == "synaptic_intelligence" else None
+        choose("numerics.precision", run.numerics.precision, float32=True, float64=True)
+        settings, correction = run.consolidation, run.adam_bias_correction
+        self.si = choose("consolidation.kind", settings.kind, none=None, synaptic_intelligence=settings)
+        self.integrates_penalty = choose("consolidation.path_gradient", settings.path_gradient, total=True, task=False)
+        self.rectifies_each_task = choose("consolidation.rectify", settings.rectify, each_task=True, running_sum=False)
+        self.corrects_as_first = choose("adam_bias_correction", correction, each_step=False, first_step=True)
         segments = self.si and self.si.include_segments
         self.protected = [n for n in self.theta if self.si and (segments or "segments" not in n)]
         self.path = {n: torch.zeros_like(self.theta[n]) for n in self.protected}
@@ -94,7 +100,7 @@ class TextbookNetwork:
             moved = [(self.importance[n] * (theta[n] - self.anchor[n]) ** 2).sum() for n in self.protected]
             penalty = si.strength * sum(moved)
         total = loss + penalty
-        integrated = total if not si or si.path_gradient == "total" else loss
+        integrated = total if self.integrates_penalty else loss
         gradients, before = [], {n: p.detach().clone() for n, p in theta.items()}
         if si:
             gradients = torch.autograd.grad(integrated, [theta[n] for n in self.protected], retain_graph=True)
@@ -112,7 +118,7 @@ class TextbookNetwork:
     def _move(self) -> None:
         """A step of Adam, or of Masse's: always the first step's bias correction, each parameter's step held short."""
         before = {n: p.clone() for n, p in self.theta.items()}
-        if self.run.adam_bias_correction == "first_step":
+        if self.corrects_as_first:
             for state in self.adam.state.values():
                 state["step"].zero_()
         self.adam.step()
@@ -125,7 +131,7 @@ class TextbookNetwork:
     def end_task(self) -> None:
         for n in self.protected:
             distance = (self.theta[n] - self.anchor[n]) ** 2 + self.si.damping
-            if self.si.rectify == "each_task":
+            if self.rectifies_each_task:
                 self.importance[n] += self.path[n].clamp(min=0) / distance
             else:
                 self.importance[n] = (self.importance[n] + self.path[n] / distance).clamp(min=0)
@@ -139,18 +145,21 @@ class PlainContexts:
     def __init__(self, run: RunConfig) -> None:
         self.run, self.prototypes = run, []
         self.pixels = torch.arange(784)
-        if run.context.kind == "inferred_prototype":
+        self.infers = choose(
+            "context.kind", run.context.kind, none=False, task_prototype=False, inferred_prototype=True
+        )
+        if self.infers:
             drawn = torch.randperm(784, generator=generator(run.seed, "context pixels"))
             self.pixels = drawn[: run.context.num_pixels].sort().values
             draws = generator(run.seed, "exemplars")
             self.clusters = PlainClusters(len(self.pixels), run.context.exemplars, run.context.acceptance, draws)
 
     def of_task(self, train_x: Tensor) -> None:
-        if self.run.context.kind != "inferred_prototype":
+        if not self.infers:
             self.prototypes.append(train_x.mean(0))
 
     def of_batch(self, x: Tensor) -> Tensor:
-        if self.run.context.kind == "inferred_prototype":
+        if self.infers:
             index = self.clusters.assign(x[:, self.pixels].double())
             self.prototypes = [mean.to(x.dtype) for mean in self.clusters.means]
             return self.prototypes[index].expand(len(x), -1)
@@ -195,11 +204,12 @@ def train(
     """
     learned, dtype = TextbookNetwork(run, network), network.output.weight.dtype
     permutations = task_permutations(run.num_tasks, 784, run.data.permutation_seed, run.data.first_task_identity)
+    mean, std = normalisation(run.data, images)
     gated, drops = run.network.task_gate_density is not None, run.network.hidden_dropout > 0
     gates = task_gates(run.network, run.num_tasks, run.seed) if gated else None
 
     def normalise(pixels: Tensor, task: int) -> Tensor:
-        return (pixels[:, permutations[task]].to(dtype) / 255 - run.data.pixel_mean) / run.data.pixel_std
+        return (pixels[:, permutations[task]].to(dtype) / 255 - mean) / std
 
     def gates_of(task: int) -> list[Tensor] | None:
         return [layer[task].to(dtype) for layer in gates] if gated else None

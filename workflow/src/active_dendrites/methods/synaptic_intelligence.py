@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import ConsolidationConfig
 
 
@@ -25,6 +26,8 @@ class SynapticIntelligence:
 
     def __init__(self, config: ConsolidationConfig, parameters: Sequence[Tensor]) -> None:
         self.config, self.parameters = config, list(parameters)
+        self.integrates_penalty = choose("consolidation.path_gradient", config.path_gradient, total=True, task=False)
+        self.rectifies_each_task = choose("consolidation.rectify", config.rectify, each_task=True, running_sum=False)
         self.path = [torch.zeros_like(p) for p in parameters]  # w
         self.importance = [torch.zeros_like(p) for p in parameters]  # Omega
         self.anchor = [p.clone() for p in parameters]  # theta after the last task
@@ -44,7 +47,7 @@ class SynapticIntelligence:
             gradients: of the loss; those of the protected parameters first, in their order.
         """
         integrated = gradients = gradients[: len(self.parameters)]
-        if self.config.path_gradient == "task":
+        if not self.integrates_penalty:
             integrated = [g.clone() for g in gradients]
         penalty = torch._foreach_sub(self.parameters, self.anchor)
         torch._foreach_mul_(penalty, self.importance)
@@ -63,7 +66,7 @@ class SynapticIntelligence:
         for path, importance, anchor, theta in zip(
             self.path, self.importance, self.anchor, self.parameters, strict=True
         ):
-            gain = path.relu() if self.config.rectify == "each_task" else path
+            gain = path.relu() if self.rectifies_each_task else path
             importance += gain / ((theta - anchor).square() + self.config.damping)
             importance.relu_()  # changes something only where gains may be negative
             anchor.copy_(theta)

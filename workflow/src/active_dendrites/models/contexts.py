@@ -6,7 +6,7 @@ never told (method 3.2).
 Letters: P pixels, C size of the context, N prototypes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -16,6 +16,7 @@ from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.models.clustering import OnlineClusters
 from active_dendrites.models.saving import State, copied
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
 
 
@@ -193,6 +194,11 @@ class InferredPrototypes:
 
 def make_contexts(run: RunConfig, tasks: PermutedTasks) -> Contexts:
     """The contexts of one run."""
-    if run.context.kind == "task_prototype":
-        return TaskPrototypes(tasks)
-    return InferredPrototypes(run, tasks) if run.context.kind == "inferred_prototype" else NoContexts(tasks.num_pixels)
+    make: Callable[[], Contexts] = choose(
+        "context.kind",
+        run.context.kind,
+        none=lambda: NoContexts(tasks.num_pixels),
+        task_prototype=lambda: TaskPrototypes(tasks),
+        inferred_prototype=lambda: InferredPrototypes(run, tasks),
+    )
+    return make()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import NetworkConfig, RunConfig
 from active_dendrites.settings.segment_rules import SEGMENT_RULES
 
@@ -37,8 +38,12 @@ class Network(nn.Module):
         super().__init__()
         weights, masks = generator(seed, "weights"), generator(seed, "masks")
         drawn_from = {"sparsity": config.weight_sparsity, "weights": weights, "masks": masks}
-        drawn_from |= {"glorot": config.weight_init == "glorot", "zero_bias": config.bias_init == "zero"}
+        drawn_from |= {
+            "glorot": choose("network.weight_init", config.weight_init, fan_in=False, glorot=True),
+            "zero_bias": choose("network.bias_init", config.bias_init, fan_in=False, zero=True),
+        }
         density = config.relu_density if config.winner_density is None else config.winner_density
+        rule = choose("network.segment_rule", config.segment_rule, **SEGMENT_RULES)
         self.hidden = nn.ModuleList()
         self.winners: list[int | None] = []  # k of each hidden layer; None is ReLU
         size, input_density = num_inputs, 1.0
@@ -51,7 +56,7 @@ class Network(nn.Module):
                     context_size=context_size,
                     input_density=input_density,
                     context_density=config.context_density,
-                    segment_rule=SEGMENT_RULES[config.segment_rule],
+                    segment_rule=rule,
                     **drawn_from,
                 )
             else:
@@ -93,4 +98,5 @@ def make_network(run: RunConfig, tasks: PermutedTasks, context_size: int) -> Net
 
 def as_dtype(precision: str) -> torch.dtype:
     """Of weights, sums and optimiser state: tf32 and bfloat16 are for what enters matrix products alone."""
-    return torch.float64 if precision == "float64" else torch.float32
+    single, double = torch.float32, torch.float64
+    return choose("numerics.precision", precision, float32=single, float64=double, tf32=single, bfloat16=single)

@@ -23,7 +23,7 @@ def count_weights(run: RunConfig) -> tuple[int, int]:
     part = 1 if network.task_gate_density is None else 1.3 * network.task_gate_density
     sizes = [784, *(part * units for units in network.hidden_units), network.output_units]
     feedforward = sum(inputs * units for inputs, units in pairwise(sizes))
-    context_size = context.num_pixels if context.kind == "inferred_prototype" else 784
+    context_size = context.num_pixels if context.infers else 784
     return round(feedforward), sum(network.hidden_units) * network.segments_per_unit * context_size
 
 
@@ -42,7 +42,7 @@ def cpu_milliseconds(run: RunConfig) -> float:
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     winners = run.network.winner_density
     all_segments = moves_all_segments(run)
-    inferred = run.context.kind == "inferred_prototype"
+    inferred = run.context.infers
     of_segments, inference = 0.0, 4 if inferred else 0
     if run.consolidation.include_segments:
         of_segments, inference = 8.5, 0
@@ -60,7 +60,7 @@ def cpu_milliseconds(run: RunConfig) -> float:
 def gpu_milliseconds(run: RunConfig) -> float:
     """On a GPU, not measured."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
-    inferred = run.context.kind == "inferred_prototype"
+    inferred = run.context.infers
     every_segment = inferred or moves_all_segments(run)
     return 5 + 20 * inferred + 0.1 * (feedforward + every_segment * segments)
 
@@ -79,10 +79,8 @@ def run_seconds(run: RunConfig, on_cpu: bool, num_seeds: int = 1) -> float:
 
 def after_each_task(run: RunConfig) -> Iterator[int]:
     """How many tasks are tested after each task."""
-    after_tasks = run.evaluation.after_tasks
     for task in range(1, run.num_tasks + 1):
-        tests_all = after_tasks == "every" or task in after_tasks or task == run.num_tasks
-        yield task if tests_all else 1
+        yield task if run.evaluation.tests_all(task, run.num_tasks) else 1
 
 
 def run_bytes(run: RunConfig) -> int:

@@ -162,7 +162,7 @@ def numbers_of(declarations: Declarations, published: Published, scale: str, par
     in_figures = published.in_figures()
     for variant, num_tasks in configurations_of(declarations, scale, part):
         yield from (n for n in published.numbers if (n.variant, n.num_tasks) == (variant, num_tasks))
-        infers = declarations.resolve(scale, variant, num_tasks, 1).context.kind == "inferred_prototype"
+        infers = declarations.resolve(scale, variant, num_tasks, 1).context.infers
         for quantity in (ACCURACY, CLUSTERS) if infers else (ACCURACY,):
             if (variant, num_tasks, quantity) not in in_figures:
                 nothing = (math.nan, None, False, False, "", ())

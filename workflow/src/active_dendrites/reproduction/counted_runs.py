@@ -89,7 +89,7 @@ def read_run(folder: Path, settings: RunConfig) -> RunResult | LeftOut:
             raise IncompleteRunError(fault_line(folder / "record.json", "seed", expected, value=record.get("seed")))
         accuracy = average_accuracy(read_accuracy(folder / "accuracy.csv", settings.num_tasks))
         clusters = read_clusters(folder / "record.json")
-        if (clusters is None) == (settings.context.kind == "inferred_prototype"):
+        if (clusters is None) == settings.context.infers:
             found = f"found {clusters!r}, which does not fit context.kind {settings.context.kind}"
             raise IncompleteRunError(f"{folder / 'record.json'}: clusters: {found}")
     except IncompleteRunError as error:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.datasets import MNIST, DatasetName
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST
 from active_dendrites.settings.yaml_files import (
@@ -81,6 +82,11 @@ class ContextConfig(Section):
     exemplars: PositiveInt
     acceptance: OpenFraction
 
+    @property
+    def infers(self) -> bool:
+        """Whether prototypes are inferred while training, so that each batch has a context of its own."""
+        return choose("context.kind", self.kind, none=False, task_prototype=False, inferred_prototype=True)
+
 
 class ConsolidationConfig(Section):
     kind: Literal["none", "synaptic_intelligence"]
@@ -91,9 +97,20 @@ class ConsolidationConfig(Section):
     rectify: Literal["each_task", "running_sum"]
     include_segments: bool
 
+    @property
+    def protects(self) -> bool:
+        """Whether there is any consolidation."""
+        return choose("consolidation.kind", self.kind, none=False, synaptic_intelligence=True)
+
 
 class EvaluationConfig(Section):
     after_tasks: list[PositiveInt] | Literal["every"]
+
+    def tests_all(self, task: int, num_tasks: int) -> bool:
+        """Whether all tasks seen are tested after a task, counted from 1, and not this one alone."""
+        if isinstance(self.after_tasks, list):
+            return task in self.after_tasks or task == num_tasks
+        return choose("evaluation.after_tasks", self.after_tasks, every=True)
 
 
 class NumericsConfig(Section):
@@ -207,7 +224,7 @@ def check_consistency(run: RunConfig, merged: Settings) -> None:
         refuse("network.segments_per_unit", "0, since context.kind none gives segments nothing to respond to")
     if run.network.segments_per_unit == 0 and run.network.segment_rule != STRONGEST:
         refuse("network.segment_rule", f"{STRONGEST}, since network.segments_per_unit 0 leaves nothing to choose from")
-    if run.context.kind == "inferred_prototype":
+    if run.context.infers:
         # Halves of an odd number are rounded down, so that a cluster can have one exemplar less than wanted.
         most = run.batch_size + min(run.batch_size, run.context.exemplars - 1) - 2
         if run.context.num_pixels > most:

@@ -17,9 +17,9 @@ import torch
 from active_dendrites.data.images import Images
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.learner import Learner
+from active_dendrites.learners.sparse.scope import out_of_scope
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
-from active_dendrites.settings.segment_rules import STRONGEST
 from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.state import Course
 
@@ -118,15 +118,7 @@ def make_reproducible(deterministic: bool) -> None:
 
 def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner[Any]:
     """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do."""
-    run = runs[0]
-    rounded = run.numerics.precision in ("tf32", "bfloat16")
-    drops = run.network.input_dropout > 0 or run.network.hidden_dropout > 0
-    gated = run.network.task_gate_density is not None  # small networks, for which matrix products are fast
-    ruled = run.network.segment_rule != STRONGEST
-    whole = (
-        rounded or drops or gated or ruled or run.update_norm_limit is not None or run.consolidation.include_segments
-    )
-    if whole or tasks.train_bytes.is_cuda:
+    if tasks.train_bytes.is_cuda or out_of_scope(runs[0]):
         from active_dendrites.learners.dense.learner import DenseLearner
 
         return DenseLearner(runs, tasks)

@@ -57,8 +57,8 @@ class Course:
     def end_task(self) -> Tested:
         """Consolidate the task, and test it or all so far."""
         self.learner.end_task()
-        task, after_tasks = self.task, self.run.evaluation.after_tasks
-        tests_all = after_tasks == "every" or task + 1 in after_tasks or task + 1 == self.run.num_tasks
+        task = self.task
+        tests_all = self.run.evaluation.tests_all(task + 1, self.run.num_tasks)
         which = range(0 if tests_all else task, task + 1)
         tested = self.learner.evaluate(which)
         self.accuracy[:, task, which.start : which.stop] = tested.accuracy

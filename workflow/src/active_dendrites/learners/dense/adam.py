@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
 
 
@@ -18,6 +19,8 @@ class Adam:
 
     def __init__(self, run: RunConfig, parameters: Sequence[Tensor]) -> None:
         self.run, self.parameters = run, list(parameters)
+        correction = run.adam_bias_correction
+        self.corrects_as_first = choose("adam_bias_correction", correction, each_step=False, first_step=True)
         self.first, self.second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
         self.steps = [torch.zeros((), device=p.device) for p in parameters]
 
@@ -25,7 +28,7 @@ class Adam:
         (beta1, beta2), rate, epsilon = self.run.adam_betas, self.run.learning_rate, self.run.adam_epsilon
         limit = self.run.update_norm_limit
         before = [p.clone() for p in self.parameters] if limit else []
-        if self.run.adam_bias_correction == "first_step":
+        if self.corrects_as_first:
             torch._foreach_zero_(self.steps)
         state = self.parameters, gradients, self.first, self.second, [], self.steps
         plain = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}

@@ -28,6 +28,7 @@ from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.layers import non_winners
 from active_dendrites.models.networks import make_network
 from active_dendrites.models.saving import State, copied
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
@@ -95,7 +96,8 @@ class DenseLearner(Learner[DenseEpoch]):
         parameters = [*feedforward, *(p for segments in self.segments for p in segments.parameters)]
         self.adam = Adam(run, parameters)
         protected = parameters if run.consolidation.include_segments else feedforward
-        consolidates = run.consolidation.kind == "synaptic_intelligence"
+        kind = run.consolidation.kind
+        consolidates = choose("consolidation.kind", kind, none=False, synaptic_intelligence=True)
         self.consolidation = SynapticIntelligence(run.consolidation, protected) if consolidates else None
         # The task's images, normalised: one kernel then gathers a batch, instead of six to gather, permute and scale.
         self.images = torch.empty(tasks.train_bytes.shape, dtype=tasks.dtype, device=device)

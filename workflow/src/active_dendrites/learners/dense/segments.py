@@ -13,6 +13,7 @@ from active_dendrites.learners.dense.layers import stacked
 from active_dendrites.models.layers import strongest_segment
 from active_dendrites.models.networks import Network
 from active_dendrites.models.saving import State, copied
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, STRONGEST, SegmentRule
 
@@ -118,7 +119,8 @@ def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> li
         return []
     weights = [stacked([n.hidden[i].segments for n in networks]) for i in range(len(networks[0].hidden))]
     if run.network.segment_rule != STRONGEST:
-        return [RuledSegments(layer, SEGMENT_RULES[run.network.segment_rule]) for layer in weights]
+        rule = choose("network.segment_rule", run.network.segment_rule, **SEGMENT_RULES)
+        return [RuledSegments(layer, rule) for layer in weights]
     if not lazy:
         return [WholeSegments(layer) for layer in weights]
     from active_dendrites.learners.dense.triton_segments import (

@@ -28,11 +28,14 @@ from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.kernels.update import adam_constants, unit_gradients, update
 from active_dendrites.learners.sparse.layers import Listed, Threads, Weights, Whole
 from active_dendrites.learners.sparse.pixels import Images, PixelLists, Prototypes
+from active_dendrites.learners.sparse.scope import out_of_scope
 from active_dendrites.learners.sparse.segments import Segments
 from active_dendrites.models.contexts import make_contexts
 from active_dendrites.models.networks import make_network
 from active_dendrites.models.saving import State
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import FEW_WINNERS, RunConfig
+from active_dendrites.settings.yaml_files import ConfigError
 
 # Units in a tile. Listed inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
 # Whole ones go through matrix products, which want wide tiles.
@@ -54,13 +57,16 @@ class SparseLearner:
     """
 
     def __init__(self, run: RunConfig, tasks: PermutedTasks) -> None:
+        if faults := out_of_scope(run):
+            raise ConfigError(faults[0])
         self.run, self.tasks, self.contexts = run, tasks, make_contexts(run, tasks)
         self.network = network = make_network(run, tasks, self.contexts.size)
         self.threads = Threads(torch.get_num_threads())
         self.dtype = np.dtype(run.numerics.precision)
         self.images = PixelLists(tasks, self.dtype)
         layers = [*network.hidden, network.output]
-        consolidated = run.consolidation.kind != "none"
+        kind = run.consolidation.kind
+        consolidated = choose("consolidation.kind", kind, none=False, synaptic_intelligence=True)
         self.layers: list[Weights] = []
         listed_inputs = self._listed_inputs()
         wins = [*listed_inputs[1:], False]  # whose units rest until they win
@@ -74,6 +80,10 @@ class SparseLearner:
         self.batches = Batches(run, len(tasks.train_labels))
         self.buffers, self.test_buffers = self._buffers(run.batch_size), self._buffers(TEST_BATCH)
         self.step, self.tasks_learned = 0, 0  # step: of Adam, since it was reset
+        settings, correction = run.consolidation, run.adam_bias_correction
+        self.integrates_penalty = choose("consolidation.path_gradient", settings.path_gradient, total=True, task=False)
+        self.rectifies_each_task = choose("consolidation.rectify", settings.rectify, each_task=True, running_sum=False)
+        self.corrects_as_first = choose("adam_bias_correction", correction, each_step=False, first_step=True)
         self.open_gates = [layer.tile_gates(np.ones((1, layer.units), self.dtype)) for layer in self.layers[:-1]]
         self.gates = self._training_gates()
 
@@ -115,7 +125,7 @@ class SparseLearner:
         self._respond(buffers, self.images.train, rows, place, self.gates)
         self._wake(buffers)
         loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
-        step = self.step if run.adam_bias_correction == "each_step" else 1
+        step = 1 if self.corrects_as_first else self.step
         a = adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, step, self.dtype)
         s = self._consolidation_constants()
         for index in reversed(range(len(self.layers))):
@@ -168,15 +178,15 @@ class SparseLearner:
         settings = self.run.consolidation
         penalised = self.tasks_learned + 1 >= settings.penalty_from_task
         strength = 2 * settings.strength if penalised else 0.0
-        return np.array([strength, settings.path_gradient == "total"], self.dtype)
+        return np.array([strength, self.integrates_penalty], self.dtype)
 
     def end_task(self) -> None:
         """Consolidate what was learned; the network holds it from here."""
-        each_task, damping = self.run.consolidation.rectify == "each_task", self.run.consolidation.damping
+        damping = self.run.consolidation.damping
         for layer in self.layers:
             if len(layer.si):
                 path, importance, anchor = layer.si
-                gain = np.maximum(path, 0) if each_task else path
+                gain = np.maximum(path, 0) if self.rectifies_each_task else path
                 importance += gain / ((layer.theta - anchor) ** 2 + damping)
                 np.maximum(importance, 0, out=importance)
                 anchor[:], path[:] = layer.theta, 0
