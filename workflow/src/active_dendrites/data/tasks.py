@@ -38,11 +38,13 @@ class Normalisation(NamedTuple):
 def normalisation(data: DataConfig, images: Images) -> Normalisation:
     """The numbers of the settings; `measured` is over all training images, however few are learned."""
     mean, std = data.pixel_mean, data.pixel_std
-    if isinstance(mean, str) or isinstance(std, str):
-        measured_mean, measured_std = pixel_statistics(images.train_images)
-        mean = choose("data.pixel_mean", mean, measured=measured_mean) if isinstance(mean, str) else mean
-        std = choose("data.pixel_std", std, measured=measured_std) if isinstance(std, str) else std
-    return Normalisation(mean, std)
+    if not isinstance(mean, str) and not isinstance(std, str):
+        return Normalisation(mean, std)
+    measured_mean, measured_std = pixel_statistics(images.train_images)
+    return Normalisation(
+        choose("data.pixel_mean", mean, measured=measured_mean) if isinstance(mean, str) else mean,
+        choose("data.pixel_std", std, measured=measured_std) if isinstance(std, str) else std,
+    )
 
 
 class PermutedTasks:
