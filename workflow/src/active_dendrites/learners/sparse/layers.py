@@ -52,7 +52,7 @@ class Threads:
             job.result()
 
 
-class Listed:
+class SparseInput:
     """The inputs of a layer in one batch where few are not zero: lists by sample (CSR) and by input (CSC)."""
 
     def __init__(self, batch: int, inputs: int, capacity: int, dtype: np.dtype) -> None:
@@ -92,7 +92,7 @@ class Listed:
         return *columns, self.no_gradient
 
 
-class Whole:
+class DenseInput:
     """The inputs of a layer in one batch where many are not zero, as after a ReLU or with many winners: (B, I)."""
 
     def __init__(self, batch: int, inputs: int, dtype: np.dtype) -> None:
@@ -196,7 +196,7 @@ class Weights:
         self.m[:], self.v[:], self.gate_gradient[:] = 0, 0, 0
         self.live = 0 if self.wins else self.units
 
-    def wake(self, threads: Threads, above: "Weights", winners: Listed, y: np.ndarray) -> bool:
+    def wake(self, threads: Threads, above: "Weights", winners: SparseInput, y: np.ndarray) -> bool:
         """Put the winners of a batch, whose responses are y, among the live units; says whether any was not."""
         live, pairs = find_moves(winners.index[: winners.start[-1]], self.live, self.units)
         woken, self.live = live > self.live, live

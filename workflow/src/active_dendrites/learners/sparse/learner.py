@@ -4,7 +4,7 @@ What makes it fast, and why it changes nothing:
 
 * Inputs that are zero (non-winners, and black pixels once black is taken out) add nothing to a response,
   get no weight gradient and pass none down: only the others are read (kernels `respond`, `update`, `backpropagate`).
-  After a ReLU too many are left for lists, and matrix products are faster (`layers.Whole`).
+  After a ReLU too many are left for lists, and matrix products are faster (`layers.DenseInput`).
 * About half of the units never win within a task. They rest (`learners.lazy_adam`): their weights, and those from them
   to the layer above, are left out (`layers.Weights`).
 * A batch shares one context, so a segment responds once per step, not once per sample; the response of a segment that
@@ -26,7 +26,7 @@ from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import Tested
 from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.kernels.update import adam_constants, unit_gradients, update
-from active_dendrites.learners.sparse.layers import Listed, Threads, Weights, Whole
+from active_dendrites.learners.sparse.layers import DenseInput, SparseInput, Threads, Weights
 from active_dendrites.learners.sparse.pixels import Images, PixelLists, Prototypes
 from active_dendrites.learners.sparse.scope import out_of_scope
 from active_dendrites.learners.sparse.segments import Segments
@@ -37,9 +37,9 @@ from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import FEW_WINNERS, RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
 
-# Units in a tile. Listed inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
-# Whole ones go through matrix products, which want wide tiles.
-LISTED_LANES, WHOLE_LANES = 128, 512
+# Units in a tile. Sparse inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
+# Dense ones go through matrix products, which want wide tiles.
+SPARSE_LANES, DENSE_LANES = 128, 512
 
 TEST_BATCH = 1000
 
@@ -68,11 +68,11 @@ class SparseLearner:
         kind = run.consolidation.kind
         consolidated = choose("consolidation.kind", kind, none=False, synaptic_intelligence=True)
         self.layers: list[Weights] = []
-        listed_inputs = self._listed_inputs()
-        wins = [*listed_inputs[1:], False]  # whose units rest until they win
-        for layer, listed, win in zip(layers, listed_inputs, wins, strict=True):
+        sparse_inputs = self._sparse_inputs()
+        wins = [*sparse_inputs[1:], False]  # whose units rest until they win
+        for layer, is_sparse, win in zip(layers, sparse_inputs, wins, strict=True):
             below, black = (self.layers[-1], 0.0) if self.layers else (None, self.images.black)
-            lanes = LISTED_LANES if listed else WHOLE_LANES
+            lanes = SPARSE_LANES if is_sparse else DENSE_LANES
             self.layers.append(Weights(layer, below, lanes, black, win, consolidated))
         fixed = run.reset_optimizer and self.contexts.fixed
         dendritic = network.hidden if network.has_dendrites else []
@@ -87,13 +87,13 @@ class SparseLearner:
         self.open_gates = [layer.tile_gates(np.ones((1, layer.units), self.dtype)) for layer in self.layers[:-1]]
         self.gates = self._training_gates()
 
-    def _listed_inputs(self) -> list[bool]:
+    def _sparse_inputs(self) -> list[bool]:
         """For each layer whether few of its inputs are not zero: pixels, few k-winners, but not a ReLU's output."""
         winners = zip(self.network.winners, self.run.network.hidden_units, strict=True)
         return [True, *(k is not None and k <= FEW_WINNERS * units for k, units in winners)]
 
     def _buffers(self, batch: int) -> "Buffers":
-        return Buffers(self.layers, self._listed_inputs(), batch, self.images.most)
+        return Buffers(self.layers, self._sparse_inputs(), batch, self.images.most)
 
     def begin_task(self, task: int) -> None:
         """Start to learn a task."""
@@ -295,11 +295,11 @@ class SparseEpoch:
 class Buffers:
     """What one batch needs besides the weights, allocated once."""
 
-    def __init__(self, layers: list[Weights], listed: list[bool], batch: int, most_pixels: int) -> None:
-        self.inputs: list[Listed | Whole] = []
-        for layer, few in zip(layers, listed, strict=True):
+    def __init__(self, layers: list[Weights], sparse: list[bool], batch: int, most_pixels: int) -> None:
+        self.inputs: list[SparseInput | DenseInput] = []
+        for layer, is_sparse in zip(layers, sparse, strict=True):
             most = layer.inputs if self.inputs else most_pixels
-            lists = Listed(batch, layer.inputs, most, layer.dtype) if few else None
-            self.inputs.append(lists or Whole(batch, layer.inputs, layer.dtype))
+            lists = SparseInput(batch, layer.inputs, most, layer.dtype) if is_sparse else None
+            self.inputs.append(lists or DenseInput(batch, layer.inputs, layer.dtype))
         self.y, self.dy = [layer.response(batch) for layer in layers], [layer.response(batch) for layer in layers]
         self.first_context = np.zeros(batch, np.int64)

@@ -5,7 +5,7 @@ import torch
 
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.sparse.kernels import forward as kernels
-from active_dendrites.learners.sparse.layers import Listed, Threads
+from active_dendrites.learners.sparse.layers import SparseInput, Threads
 
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # start (N + 1,), pixel, byte: the non-black pixels of each image
 
@@ -45,7 +45,7 @@ class Prototypes:
         self.scale = images.scale
 
     def infer(
-        self, threads: Threads, source: Images, rows: np.ndarray, place: np.ndarray, pixels: Listed
+        self, threads: Threads, source: Images, rows: np.ndarray, place: np.ndarray, pixels: SparseInput
     ) -> np.ndarray:
         kernels.gather_pixels(rows, *source, place, self.scale, pixels.start, pixels.index, pixels.value)
         closeness = np.empty((1, len(rows), self.weight.shape[2]), self.weight.dtype)

@@ -78,13 +78,13 @@ def extremes(x):
     """The smallest and the largest of x; 64 of each side by side, which the processor takes 16 at a time."""
     low, high = np.empty(64, x.dtype), np.empty(64, x.dtype)
     low[:], high[:] = x[0], x[0]
-    whole = x.size - x.size % 64
-    for i in range(0, whole, 64):
+    multiple = x.size - x.size % 64
+    for i in range(0, multiple, 64):
         for u in range(64):
             value = x[i + u]
             low[u] = value if value < low[u] else low[u]
             high[u] = value if value > high[u] else high[u]
-    for i in range(whole, x.size):
+    for i in range(multiple, x.size):
         low[0], high[0] = min(low[0], x[i]), max(high[0], x[i])
     for u in range(64):
         low[0], high[0] = min(low[0], low[u]), max(high[0], high[u])

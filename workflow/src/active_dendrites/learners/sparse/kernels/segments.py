@@ -15,11 +15,11 @@ compiled = njit(cache=True, nogil=True, fastmath=False, boundscheck=False, error
 def dot(x, y):
     """The sum of x * y; 32 sums side by side, which the processor takes 16 at a time."""
     sums = np.zeros(32, x.dtype)
-    whole = x.size - x.size % 32
-    for i in range(0, whole, 32):
+    multiple = x.size - x.size % 32
+    for i in range(0, multiple, 32):
         for u in range(32):
             sums[u] += x[i + u] * y[i + u]
-    for i in range(whole, x.size):
+    for i in range(multiple, x.size):
         sums[0] += x[i] * y[i]
     for u in range(1, 32):
         sums[0] += sums[u]
