@@ -21,7 +21,7 @@ from active_dendrites.data.images import Images, load_images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
-from active_dendrites.learners.sparse.side_by_side import InTurn
+from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.learners.textbook import TextbookNetwork
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine
@@ -126,7 +126,9 @@ def machine_rates(device: torch.device) -> tuple[float, float]:
     return 2 * 2048**3 / product * 1000, 2 * 4 * big.numel() / copy * 1000
 
 
-def work_left(run: RunConfig, learner: DenseLearner | InTurn, pixels_on: float) -> tuple[list[float], list[float]]:
+def work_left(
+    run: RunConfig, learner: DenseLearner | SparseSeedGroup, pixels_on: float
+) -> tuple[list[float], list[float]]:
     """How many of a batch's pixels and of its units are on, and how many of them can move, layer by layer."""
     sizes = [784, *run.network.hidden_units]
     if isinstance(learner, DenseLearner):

@@ -13,12 +13,12 @@ from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.learner import SparseLearner
+from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.learners.sparse.segments import Segments
-from active_dendrites.learners.sparse.side_by_side import InTurn
 from active_dendrites.methods.xdg import task_gates
 
 
-@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+@pytest.mark.parametrize("kind", [SparseSeedGroup, DenseLearner])
 @pytest.mark.parametrize("case", CASES)
 def test_learner_equals_textbook(kind: type, case: str, small_run, digits) -> None:
     variant, overrides = CASES[case]
@@ -33,7 +33,7 @@ def test_whole_tensors_equal_textbook(case: str, small_run, digits) -> None:
     assert_equal(learn(DenseLearner, [run], digits)[0], expected(run, digits), 1e-10)
 
 
-@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+@pytest.mark.parametrize("kind", [SparseSeedGroup, DenseLearner])
 @pytest.mark.parametrize("case", ["prototype", "SI, Adam kept", "ReLU with dendrites", "MLP", "prototype inferred"])
 def test_seeds_side_by_side_equal_textbook(kind: type, case: str, small_run, digits) -> None:
     """Each seed is learned as if it were alone."""
@@ -51,15 +51,15 @@ def assert_seeds_equal_textbook(kind: type, variant: str, overrides: dict, small
         assert_equal(found, expected(run, digits), 1e-10)
 
 
-@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+@pytest.mark.parametrize("kind", [SparseSeedGroup, DenseLearner])
 def test_seed_group_changes_nothing(kind: type, small_run, digits) -> None:
     """Where seeds take turns not even a bit; products of other shapes may sum in another order."""
     runs = [small_run("si_prototype", num_tasks=2, epochs=1, seed=seed) for seed in (5, 1, 8)]
     (alone,), together = learn(kind, runs[1:2], digits), learn(kind, runs, digits)
-    assert_equal(together[1], alone, 0 if kind is InTurn else 1e-13)
+    assert_equal(together[1], alone, 0 if kind is SparseSeedGroup else 1e-13)
 
 
-@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+@pytest.mark.parametrize("kind", [SparseSeedGroup, DenseLearner])
 def test_the_networks_hold_what_was_learned(kind: type, small_run, digits) -> None:
     """A result's network, as anyone would use it, is as accurate as the learner found."""
     runs = [small_run("prototype", num_tasks=1, seed=seed) for seed in (1, 2)]
@@ -93,7 +93,7 @@ def test_a_gated_network_is_what_its_task_learned(small_run, digits) -> None:
     assert (logits.argmax(1) == batch[1]).double().mean().item() == learner.evaluate([0]).accuracy[0, 0]
 
 
-@pytest.mark.parametrize("kind", [InTurn, DenseLearner])
+@pytest.mark.parametrize("kind", [SparseSeedGroup, DenseLearner])
 @pytest.mark.parametrize(
     ("overrides", "sizes"),
     [({}, [100] * 7), ({"keep_last_batch": True}, [100] * 7 + [68]), ({"random_batches": 9}, [100] * 9)],
@@ -112,7 +112,7 @@ def test_an_epoch_shows_the_images_that_it_should(kind: type, overrides: dict, s
 def test_single_precision_stays_at_rounding(small_run, digits) -> None:
     """One epoch: later, a winner that changes by rounding would grow, as in any single-precision training."""
     run = small_run("prototype", num_tasks=1, epochs=1, numerics__precision="float32")
-    found, wanted = learn(InTurn, [run], digits)[0], expected(run, digits)
+    found, wanted = learn(SparseSeedGroup, [run], digits)[0], expected(run, digits)
     for name, value in wanted.weights.items():
         assert (found.weights[name] - value).norm() / value.norm() < 1e-4, name
     assert found.losses == pytest.approx(wanted.losses, rel=1e-4)
@@ -130,7 +130,7 @@ def test_winners_change_within_a_task(kept: bool, small_run, digits, monkeypatch
         changes.append(int((segments.winner != before).sum()))
 
     monkeypatch.setattr(Segments, "advance", counting)
-    assert_equal(learn(InTurn, [run], digits)[0], expected(run, digits), 1e-10)
+    assert_equal(learn(SparseSeedGroup, [run], digits)[0], expected(run, digits), 1e-10)
     assert sum(changes) > 20
 
 
@@ -140,7 +140,7 @@ def test_threads_do_not_change_a_bit(threads: int, small_run, digits) -> None:
     results = []
     for count in (1, threads):
         torch.set_num_threads(count)
-        results += learn(InTurn, [run], digits)
+        results += learn(SparseSeedGroup, [run], digits)
     torch.set_num_threads(1)
     one, several = results
     assert all(torch.equal(one.weights[name], value) for name, value in several.weights.items())
@@ -160,12 +160,12 @@ def test_what_enters_a_matrix_product_is_aligned(small_run, digits) -> None:
 
 DIGEST = """
 import conftest, hashlib, learning
-from active_dendrites.learners.sparse.side_by_side import InTurn
+from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 small_run = conftest.small_run.__wrapped__(conftest.declarations.__wrapped__())
 digits = conftest.digits.__wrapped__()
 for variant in ("prototype", "si_prototype", "three_layer_mlp"):
     run = small_run(variant, numerics__precision="float32", network__hidden_units=[130, 100])
-    (found,) = learning.learn(InTurn, [run], digits)
+    (found,) = learning.learn(SparseSeedGroup, [run], digits)
     print(variant, hashlib.sha256(b"".join(w.numpy().tobytes() for w in found.weights.values())).hexdigest())
 """
 

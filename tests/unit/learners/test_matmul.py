@@ -12,7 +12,7 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners import matmul as products
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.matmul import Products, as_tf32, multiply
-from active_dendrites.learners.sparse.side_by_side import InTurn
+from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.models.networks import as_dtype
 from active_dendrites.training.loop import make_learner
 
@@ -74,7 +74,7 @@ def test_a_cpu_works_sparsely_where_it_can(precision: str, small_run, digits) ->
     dtype = as_dtype(precision)
     tasks = PermutedTasks(digits, run.data, 1, CPU, dtype)
     learner = make_learner([run], tasks)
-    assert isinstance(learner, InTurn if precision in ("float32", "float64") else DenseLearner)
+    assert isinstance(learner, SparseSeedGroup if precision in ("float32", "float64") else DenseLearner)
 
 
 @pytest.mark.parametrize("avx512", [True, False])

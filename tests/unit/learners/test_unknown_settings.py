@@ -10,7 +10,7 @@ from learning import CASES, CPU, learn, learn_plainly
 from learning import WHOLE_CASES as DENSE_CASES
 
 from active_dendrites.learners.dense.learner import DenseLearner
-from active_dendrites.learners.sparse.side_by_side import InTurn as SparseSeedGroup
+from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError, Section
 from active_dendrites.training.loop import train

@@ -6,7 +6,7 @@ from learning import CPU, assert_equal, expected, learn
 
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
-from active_dendrites.learners.sparse.side_by_side import InTurn
+from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.models.layers import DendriticLinear, strongest_segment
 from active_dendrites.planning.cost_model import step_milliseconds
 from active_dendrites.settings.declarations import Declarations
@@ -70,7 +70,7 @@ def test_rules_differ(small_run, digits) -> None:
     assert not torch.allclose(*weights)
 
 
-@pytest.mark.parametrize(("rule", "kind"), [("strongest", InTurn), ("largest", DenseLearner)])
+@pytest.mark.parametrize(("rule", "kind"), [("strongest", SparseSeedGroup), ("largest", DenseLearner)])
 def test_only_the_paper_s_rule_has_a_fast_path(rule: str, kind: type, small_run, digits) -> None:
     run = small_run("prototype", network__segment_rule=rule)
     assert type(make_learner([run], PermutedTasks(digits, run.data, 3, CPU, torch.float64))) is kind

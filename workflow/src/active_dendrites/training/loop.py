@@ -122,9 +122,9 @@ def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner[Any
         from active_dendrites.learners.dense.learner import DenseLearner
 
         return DenseLearner(runs, tasks)
-    from active_dendrites.learners.sparse.side_by_side import InTurn  # loads Numba, which a GPU does not need
+    from active_dendrites.learners.sparse.seed_group import SparseSeedGroup  # loads Numba, which a GPU does not need
 
-    return InTurn(runs, tasks)
+    return SparseSeedGroup(runs, tasks)
 
 
 class Progress:

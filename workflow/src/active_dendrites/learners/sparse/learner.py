@@ -45,7 +45,7 @@ TEST_BATCH = 1000
 
 
 class SparseLearner:
-    """Learns and tests one network on a CPU; `side_by_side.InTurn` makes a `Learner` of several.
+    """Learns and tests one network on a CPU; `seed_group.SparseSeedGroup` makes a `Learner` of several.
 
     Args:
         run: settings.

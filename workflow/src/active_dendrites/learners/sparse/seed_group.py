@@ -12,7 +12,7 @@ from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 
 
-class EpochInTurn(Epoch):
+class SeedGroupEpoch(Epoch):
     """An epoch for each seed, one after the other."""
 
     def __init__(self, epochs: Sequence[SparseEpoch]) -> None:
@@ -33,7 +33,7 @@ class EpochInTurn(Epoch):
         return [epoch.mean_loss for epoch in self.epochs]
 
 
-class InTurn(Learner[EpochInTurn]):
+class SparseSeedGroup(Learner[SeedGroupEpoch]):
     """A sparse learner for each seed: within an epoch one after the other."""
 
     identity = "InTurn"
@@ -48,9 +48,9 @@ class InTurn(Learner[EpochInTurn]):
         for learner in self.learners:
             learner.begin_task(task)
 
-    def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> EpochInTurn:
+    def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> SeedGroupEpoch:
         seeds = zip(self.learners, orders, states or [None] * len(orders), strict=True)
-        return EpochInTurn([learner.begin_epoch(task, order, state) for learner, order, state in seeds])
+        return SeedGroupEpoch([learner.begin_epoch(task, order, state) for learner, order, state in seeds])
 
     @property
     def changeable_bytes(self) -> int:
@@ -64,13 +64,13 @@ class InTurn(Learner[EpochInTurn]):
         found = [learner.evaluate(which) for learner in self.learners]
         return Tested(*(np.concatenate(same) for same in zip(*found, strict=True)))
 
-    def state(self, epoch: EpochInTurn | None) -> Iterator[State]:
+    def state(self, epoch: SeedGroupEpoch | None) -> Iterator[State]:
         return (learner.state(own) for learner, own in self._with_epochs(epoch))
 
-    def changes(self, epoch: EpochInTurn | None, everything: bool) -> list[State]:
+    def changes(self, epoch: SeedGroupEpoch | None, everything: bool) -> list[State]:
         return [learner.changes(own, everything) for learner, own in self._with_epochs(epoch)]
 
-    def _with_epochs(self, epoch: EpochInTurn | None) -> Iterator[tuple[SparseLearner, SparseEpoch | None]]:
+    def _with_epochs(self, epoch: SeedGroupEpoch | None) -> Iterator[tuple[SparseLearner, SparseEpoch | None]]:
         return zip(self.learners, epoch.epochs if epoch else [None] * len(self.learners), strict=True)
 
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
