@@ -133,20 +133,22 @@ def work_left(
     sizes = [784, *run.network.hidden_units]
     if isinstance(learner, DenseLearner):
         return sizes, sizes
-    live = [layer.live for layer in learner.learners[0].layers[:-1]]
+    movable = [layer.num_activated for layer in learner.learners[0].layers[:-1]]
     on = [run.network.winner_density * units for units in run.network.hidden_units]
-    return [784 * pixels_on, *on], [784, *live]
+    return [784 * pixels_on, *on], [784, *movable]
 
 
-def floor(run: RunConfig, on: list[float], live: list[float], flop_rate: float, byte_rate: float) -> float:
+def floor(run: RunConfig, on: list[float], movable: list[float], flop_rate: float, byte_rate: float) -> float:
     """Milliseconds: the larger of arithmetic and memory traffic that the step cannot leave out."""
     flop = traffic = 0.0
     for layer, (inputs, units) in enumerate(pairwise([784, *run.network.hidden_units])):
         flop += 2 * run.batch_size * on[layer] * units  # responses of all units to the inputs that are on
         flop += 2 * run.batch_size * on[layer] * on[layer + 1] * (1 if layer == 0 else 2)  # gradients
         traffic += 4 * inputs * units  # weights, read for the responses
-        traffic += 4 * 6 * live[layer] * live[layer + 1]  # weights that can move and Adam's two moments: there and back
-        traffic += 4 * 2 * live[layer + 1] * 784  # the winning segments of units that can move
+        traffic += (
+            4 * 6 * movable[layer] * movable[layer + 1]
+        )  # weights that can move and Adam's two moments: there and back
+        traffic += 4 * 2 * movable[layer + 1] * 784  # the winning segments of units that can move
     return 1000 * max(flop / flop_rate, traffic / byte_rate)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.kernels.segments import advance_segments
-from active_dendrites.learners.sparse.kernels.update import adam_constants, exchange_columns, find_moves
+from active_dendrites.learners.sparse.kernels.update import adam_constants, exchange_columns, find_exchanges
 
 
 @settings(max_examples=200, deadline=None)
@@ -66,12 +66,12 @@ def test_transpose_lists_the_same_entries_by_unit() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 70), st.data())
-def test_winners_come_first_and_live_units_stay(units: int, data) -> None:
-    live = data.draw(st.integers(0, units))
+def test_winners_come_first_and_activated_units_stay(units: int, data) -> None:
+    activated = data.draw(st.integers(0, units))
     winners = data.draw(st.lists(st.integers(0, units - 1), max_size=units))
-    now, pairs = find_moves(np.array(winners, np.int32), live, units)
-    weight = np.arange(units, dtype=np.float64)[None, None]  # each place holds the name of its unit
+    now, pairs = find_exchanges(np.array(winners, np.int32), activated, units)
+    weight = np.arange(units, dtype=np.float64)[None, None]  # each position holds the name of its unit
     exchange_columns(0, 1, weight, pairs)
-    assert set(weight[0, 0, :now]) == {*range(live), *winners}
+    assert set(weight[0, 0, :now]) == {*range(activated), *winners}
     assert sorted(weight[0, 0]) == list(range(units))
-    assert len({*pairs.flat}) == pairs.size and pairs.min(initial=live) >= live
+    assert len({*pairs.flat}) == pairs.size and pairs.min(initial=activated) >= activated

@@ -16,9 +16,9 @@ from active_dendrites.learners.sparse.kernels.update import (
     backpropagate,
     exchange_columns,
     exchange_rows,
-    find_moves,
+    find_exchanges,
     pass_active,
-    rename,
+    renumber,
 )
 from active_dendrites.models.layers import MaskedLinear
 from active_dendrites.models.networks import as_dtype
@@ -81,9 +81,9 @@ class SparseInput:
     def backpropagate(
         self, threads: Threads, layer: "Weights", dy: np.ndarray, gate: np.ndarray, dx: np.ndarray
     ) -> None:
-        dx[: layer.below.live_tiles].fill(0)
+        dx[: layer.below.activated_tiles].fill(0)
         lists = self.start, self.index
-        threads.run(backpropagate, dy.shape[1], layer.live_tiles, layer.theta, dy, *lists, gate, dx)
+        threads.run(backpropagate, dy.shape[1], layer.activated_tiles, layer.theta, dy, *lists, gate, dx)
 
     def gradient(self, dy: np.ndarray) -> tuple[np.ndarray, ...]:
         """What `update` makes the weights' gradient from: the lists by input."""
@@ -133,19 +133,19 @@ class DenseInput:
 class Weights:
     """A masked linear layer in tiles, with its bias as the last row, its Adam moments and its consolidation.
 
-    Units stand in an order of their own: the `live` first ones are those that have won since Adam was reset. The
+    Units stand in an order of their own: the first `num_activated` are those that have won since Adam was reset. The
     others rest (`learners.lazy_adam`): `update` leaves them out. Rows of weights stand in the order of the layer below.
     """
 
     def __init__(
-        self, layer: MaskedLinear, below: "Weights | None", lanes: int, black: float, wins: bool, consolidated: bool
+        self, layer: MaskedLinear, below: "Weights | None", lanes: int, black: float, lazy: bool, consolidated: bool
     ) -> None:
-        self.layer, self.below, self.wins = layer, below, wins
+        self.layer, self.below, self.lazy = layer, below, lazy
         self.units, self.inputs = layer.weight.shape
         self.lanes = min(lanes, -(-self.units // 16) * 16)
         self.tiles = -(-self.units // self.lanes)
         self.dtype = layer.weight.detach().numpy().dtype
-        self.unit = np.arange(self.units)  # at each place
+        self.unit = np.arange(self.units)  # at each position
         self.theta = self.tile(layer.weight, layer.bias)
         self.mask = self._tiled_mask()
         self.m, self.v = aligned_zeros(self.theta.shape, self.dtype), aligned_zeros(self.theta.shape, self.dtype)
@@ -183,32 +183,32 @@ class Weights:
         return tiled.reshape(-1, *tiled.shape[2:])[self.unit.argsort()]
 
     @property
-    def live_tiles(self) -> int:
-        """The tiles that hold live units."""
-        return -(-self.live // self.lanes)
+    def activated_tiles(self) -> int:
+        """The tiles that hold activated units."""
+        return -(-self.num_activated // self.lanes)
 
     @property
-    def live_rows(self) -> int:
-        """The inputs whose weights can move: pixels all, since black ones are not zero; else the live units below."""
-        return self.inputs if self.below is None else self.below.live
+    def movable_rows(self) -> int:
+        """The inputs whose weights can move: all pixels, since black ones are not zero, or the activated units below."""
+        return self.inputs if self.below is None else self.below.num_activated
 
     def reset_moments(self) -> None:
         self.m[:], self.v[:], self.gate_gradient[:] = 0, 0, 0
-        self.live = 0 if self.wins else self.units
+        self.num_activated = 0 if self.lazy else self.units
 
-    def wake(self, threads: Threads, above: "Weights", winners: SparseInput, y: np.ndarray) -> bool:
-        """Put the winners of a batch, whose responses are y, among the live units; says whether any was not."""
-        live, pairs = find_moves(winners.index[: winners.start[-1]], self.live, self.units)
-        woken, self.live = live > self.live, live
+    def activate(self, threads: Threads, above: "Weights", winners: SparseInput, y: np.ndarray) -> bool:
+        """Put the winners of a batch, whose responses are y, among the activated units; says whether any was not."""
+        before = self.num_activated
+        self.num_activated, pairs = find_exchanges(winners.index[: winners.start[-1]], before, self.units)
         if len(pairs):
             for weight in (self.theta, self.mask, *self.si, self.base[:, None], y):  # moments of both are zero
                 threads.run(exchange_columns, weight.shape[1], weight, pairs)
             for weight in (above.theta, above.mask, *above.si):
                 threads.run(exchange_rows, above.tiles, weight, pairs)
-            place = np.arange(self.units)
-            place[pairs], self.unit[pairs] = pairs[:, ::-1], self.unit[pairs[:, ::-1]]
-            rename(winners.index[: winners.start[-1]], place)
-        return woken
+            position = np.arange(self.units)
+            position[pairs], self.unit[pairs] = pairs[:, ::-1], self.unit[pairs[:, ::-1]]
+            renumber(winners.index[: winners.start[-1]], position)
+        return self.num_activated > before
 
     def response(self, batch: int) -> np.ndarray:
         return aligned_zeros((self.tiles, batch, self.lanes), self.dtype)
@@ -220,7 +220,7 @@ class Weights:
         """
         kept = {"theta": self.theta, "base": self.base, "unit": self.unit}
         kept["si"] = self.si if within_task else self.si[1:2]
-        return as_tensors(kept | ({"m": self.m, "v": self.v, "live": np.array(self.live)} if moments else {}))
+        return as_tensors(kept | ({"m": self.m, "v": self.v, "live": np.array(self.num_activated)} if moments else {}))
 
     def restore(self, state: State) -> None:
         """Take over a state; the layer below has its own already."""
@@ -229,7 +229,7 @@ class Weights:
         self.mask = self._tiled_mask()
         self.reset_moments()
         if "m" in saved:
-            self.m[:], self.v[:], self.live = saved["m"], saved["v"], int(saved["live"])
+            self.m[:], self.v[:], self.num_activated = saved["m"], saved["v"], int(saved["live"])
         if len(saved["si"]) == len(self.si):
             self.si[:] = saved["si"]
         else:

@@ -37,7 +37,7 @@ from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import FEW_WINNERS, RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
 
-# Units in a tile. Sparse inputs: 1024 live inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
+# Units in a tile. Sparse inputs: 1024 activated inputs x 128 units x 4 bytes are half of a 1 MiB second-level cache.
 # Dense ones go through matrix products, which want wide tiles.
 SPARSE_LANES, DENSE_LANES = 128, 512
 
@@ -69,11 +69,11 @@ class SparseLearner:
         consolidated = choose("consolidation.kind", kind, none=False, synaptic_intelligence=True)
         self.layers: list[Weights] = []
         sparse_inputs = self._sparse_inputs()
-        wins = [*sparse_inputs[1:], False]  # whose units rest until they win
-        for layer, is_sparse, win in zip(layers, sparse_inputs, wins, strict=True):
+        lazy_layers = [*sparse_inputs[1:], False]  # whose units rest until they win
+        for layer, is_sparse, lazy in zip(layers, sparse_inputs, lazy_layers, strict=True):
             below, black = (self.layers[-1], 0.0) if self.layers else (None, self.images.black)
             lanes = SPARSE_LANES if is_sparse else DENSE_LANES
-            self.layers.append(Weights(layer, below, lanes, black, win, consolidated))
+            self.layers.append(Weights(layer, below, lanes, black, lazy, consolidated))
         fixed = run.reset_optimizer and self.contexts.fixed
         dendritic = network.hidden if network.has_dendrites else []
         self.segments = [Segments(layer, fixed, run.adam_betas) for layer in dendritic]
@@ -123,7 +123,7 @@ class SparseLearner:
         buffers = self.buffers if len(rows) == run.batch_size else self._buffers(len(rows))
         self.step += 1
         self._respond(buffers, self.images.train, rows, place, self.gates)
-        self._wake(buffers)
+        self._activate(buffers)
         loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
         step = 1 if self.corrects_as_first else self.step
         a = adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, step, self.dtype)
@@ -133,10 +133,10 @@ class SparseLearner:
             if index:
                 inputs.backpropagate(self.threads, layer, dy, self.gates[index - 1][0], buffers.dy[index - 1])
             unit_sums = dy, buffers.y[index], layer.bias_gradient, layer.gate_gradient
-            self.threads.run(unit_gradients, layer.live_tiles, *unit_sums)
-            weights = layer.live_rows, layer.theta, layer.m, layer.v, layer.mask
+            self.threads.run(unit_gradients, layer.activated_tiles, *unit_sums)
+            weights = layer.movable_rows, layer.theta, layer.m, layer.v, layer.mask
             gradient = dy, layer.black, layer.bias_gradient, *inputs.gradient(dy)
-            self.threads.run(update, layer.live_tiles, *weights, *gradient, a, s, layer.si, layer.base)
+            self.threads.run(update, layer.activated_tiles, *weights, *gradient, a, s, layer.si, layer.base)
         self._advance_segments(a)
         return loss
 
@@ -153,11 +153,11 @@ class SparseLearner:
                 k = self.network.winners[index]
                 buffers.inputs[index + 1].fill(self.threads, buffers.y[index], gates[index], of, k)
 
-    def _wake(self, buffers: "Buffers") -> None:
-        """Before anything of this batch moves, units that win for the first time since the reset become live."""
+    def _activate(self, buffers: "Buffers") -> None:
+        """Before anything of this batch moves, activate the units that win for the first time since the reset."""
         parts = zip(self.layers, self.layers[1:], buffers.inputs[1:], buffers.y, strict=False)
-        woken = [below.wake(self.threads, above, won, y) for below, above, won, y in parts if below.wins]
-        if any(woken):
+        any_new = [below.activate(self.threads, above, won, y) for below, above, won, y in parts if below.lazy]
+        if any(any_new):
             self.gates = self._training_gates()
 
     def _advance_segments(self, a: np.ndarray) -> None:

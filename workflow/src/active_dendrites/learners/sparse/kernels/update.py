@@ -155,19 +155,19 @@ def add_samples(g, dy, sample, value):
 
 
 @compiled
-def find_moves(index, live, units):
-    """Which units must change places for the first ones to be those that are live or among `index`.
+def find_exchanges(index, num_activated, units):
+    """Which units must change positions for the first ones to be those that are activated or among `index`.
 
-    Returns: how many those are, and the pairs of places to exchange, (N, 2).
+    Returns: how many those are, and the pairs of positions to exchange, (N, 2).
     """
     won = np.zeros(units, np.bool_)
     for i in range(index.size):
         won[index[i]] = True
-    now = live
-    for u in range(live, units):
+    now = num_activated
+    for u in range(num_activated, units):
         now += won[u]
-    pairs = np.empty((now - live, 2), np.int64)
-    n, free = 0, live
+    pairs = np.empty((now - num_activated, 2), np.int64)
+    n, free = 0, num_activated
     for u in range(now, units):
         if won[u]:
             while won[free]:
@@ -199,7 +199,7 @@ def exchange_rows(first, last, weight, pairs):
 
 
 @compiled
-def rename(index, place):
-    """index = place[index]."""
+def renumber(index, position):
+    """index = position[index]."""
     for i in range(index.size):
-        index[i] = place[index[i]]
+        index[i] = position[index[i]]
