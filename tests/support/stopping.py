@@ -10,7 +10,7 @@ from active_dendrites.data.images import Images
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.loop import Result, train
-from active_dendrites.training.state import Course
+from active_dendrites.training.state import TrainingState
 
 
 class StoppingManager(CheckpointManager):
@@ -20,11 +20,11 @@ class StoppingManager(CheckpointManager):
         super().__init__(*arguments, **options)
         self.steps_left = after
 
-    def between_steps(self, course: Course) -> None:
+    def between_steps(self, state: TrainingState) -> None:
         self.steps_left -= 1
         if not self.steps_left:
             self.signals.reason = "a test wants it to"
-        super().between_steps(course)
+        super().between_steps(state)
 
 
 def digest(results: Sequence[Result]) -> str:

@@ -28,7 +28,7 @@ from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.checkpoints import FOLDER
 from active_dendrites.training.loop import train
-from active_dendrites.training.state import Course
+from active_dendrites.training.state import TrainingState
 
 CPU = torch.device("cpu")
 TASKS = 4  # learned while checkpoints are measured; there is none after the last
@@ -123,14 +123,14 @@ class MeasuringManager(CheckpointManager):
         self.within_tasks: list[tuple[float, int]] = []
         self.after_tasks: list[tuple[float, int]] = []
 
-    def between_steps(self, course: Course) -> None:
-        super().between_steps(course)
-        if course.steps % course.steps_per_task == course.steps_per_task // 2:
-            self.save(course)
+    def between_steps(self, state: TrainingState) -> None:
+        super().between_steps(state)
+        if state.steps % state.steps_per_task == state.steps_per_task // 2:
+            self.save(state)
 
-    def save(self, course: Course) -> None:
-        super().save(course)
-        measured = self.within_tasks if course.within else self.after_tasks
+    def save(self, state: TrainingState) -> None:
+        super().save(state)
+        measured = self.within_tasks if state.in_task else self.after_tasks
         measured.append((self.schedule.save_seconds, self.last_bytes))
 
 

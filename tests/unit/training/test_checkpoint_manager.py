@@ -8,6 +8,7 @@ from stopping import go_on
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training import checkpoint_manager
 from active_dendrites.training.checkpoint_manager import CheckpointManager
+from active_dendrites.training.state import TrainingState
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -16,9 +17,12 @@ def test_checkpoints_within_a_task_keep_their_distance(run: RunConfig, digits, t
     """Not more often than asked, nor than pays; after each task in any case."""
     saves: list[int] = []
     save = CheckpointManager.save
-    monkeypatch.setattr(
-        CheckpointManager, "save", lambda self, course: (saves.append(course.steps), save(self, course))
-    )
+
+    def counted(self: CheckpointManager, state: TrainingState) -> None:
+        saves.append(state.steps)
+        save(self, state)
+
+    monkeypatch.setattr(CheckpointManager, "save", counted)
     go_on(run, digits, tmp_path / "a")
     assert saves == [12, 24]
     saves.clear()

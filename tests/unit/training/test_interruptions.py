@@ -15,7 +15,7 @@ from active_dendrites.training import loop as engine
 from active_dendrites.training.attempts import ATTEMPTS
 from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.interruptions import Deadline, InterruptedTraining
-from active_dendrites.training.state import Course
+from active_dendrites.training.state import TrainingState
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -54,11 +54,11 @@ def signal_itself(run: RunConfig, digits, folder: Path, numbers: list[int], answ
     """Train, and get one of the signals at each step from the fifth on."""
     manager, between_steps = CheckpointManager([run], [folder]), CheckpointManager.between_steps
 
-    def signal_and_go_on(self: CheckpointManager, course: Course) -> None:
-        if course.steps >= 5:
+    def signal_and_go_on(self: CheckpointManager, state: TrainingState) -> None:
+        if state.steps >= 5:
             for number in numbers:
                 os.kill(os.getpid(), number)
-        between_steps(self, course)
+        between_steps(self, state)
 
     CheckpointManager.between_steps = signal_and_go_on
     try:

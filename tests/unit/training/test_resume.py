@@ -16,7 +16,7 @@ from active_dendrites.training import checkpoint_manager, checkpoints
 from active_dendrites.training import loop as engine
 from active_dendrites.training.attempts import ATTEMPTS
 from active_dendrites.training.checkpoint_manager import CheckpointManager
-from active_dendrites.training.state import Course
+from active_dendrites.training.state import TrainingState
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FORK = multiprocessing.get_context("fork")  # a child is there at once, with all that is imported
@@ -125,12 +125,12 @@ def test_a_generator_that_is_not_restored_is_noticed(small_run, digits, tmp_path
     """So these tests can fail: the order of the batches starts anew."""
     runs = [small_run("prototype", **SMALL)]
     wanted = digest(engine.train(runs, digits, CPU))
-    restore = Course.restore
+    restore = TrainingState.restore
 
-    def forgetful(self: Course, states, changes) -> None:
+    def forgetful(self: TrainingState, states, changes) -> None:
         restore(self, [state | {"order": self.orders[0].get_state()} for state in states], changes)
 
-    monkeypatch.setattr(Course, "restore", forgetful)
+    monkeypatch.setattr(TrainingState, "restore", forgetful)
     found, _ = train_with_kills(runs, digits, tmp_path, random.Random(1))
     assert found != wanted
 

@@ -15,7 +15,7 @@ from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.attempts import Attempts
 from active_dendrites.training.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
 from active_dendrites.training.interruptions import Deadline, InterruptedTraining, StopSignals
-from active_dendrites.training.state import Course
+from active_dendrites.training.state import TrainingState
 
 SAVE_MINUTES = 5.0  # between checkpoints within a task
 SAVING_SHARE = 0.02  # the fraction of its time that a training may spend on checkpoints within a task
@@ -78,7 +78,7 @@ class CheckpointManager:
 
     # -- at the start -------------------------------------------------------------------------------------
 
-    def resume(self, course: Course, arithmetic: str) -> None:
+    def resume(self, state: TrainingState, arithmetic: str) -> None:
         """Go on from the newest intact checkpoint, if there is any.
 
         Args:
@@ -99,12 +99,13 @@ class CheckpointManager:
         if self.serial and never_all:
             log.info("a process died while it saved these seeds for the first time: they start with the first task")
         elif self.serial:
-            states, changes = self._load(serials)
-            course.restore([state["course"] for state in states], changes)
-            self.earlier_seconds, self.earlier_saving_seconds = states[0]["seconds"], states[0]["saving"]
-            log.info("going on at task %d, epoch %d, after %d steps", *course.place, course.steps)
+            saved, changes = self._load(serials)
+            state.restore([of_seed["course"] for of_seed in saved], changes)
+            self.earlier_seconds = saved[0]["seconds"]
+            self.earlier_saving_seconds = saved[0]["saving"]
+            log.info("going on at task %d, epoch %d, after %d steps", state.task + 1, state.epoch + 1, state.steps)
         for attempts in self.attempts:
-            attempts.begin(course.steps)
+            attempts.begin(state.steps)
         self.began = self.schedule.last_save = time.monotonic()
         self.deadline.skip_pause()
 
@@ -132,36 +133,36 @@ class CheckpointManager:
 
     # -- on the way ---------------------------------------------------------------------------------------
 
-    def between_steps(self, course: Course) -> None:
+    def between_steps(self, state: TrainingState) -> None:
         """Save if it is time to. Raises: InterruptedTraining, after saving, if the training has to end."""
         now = self.deadline.look()
         if self._stop_reason(now) or self.schedule.is_due(now):
-            self._save_and_stop(course)
+            self._save_and_stop(state)
 
-    def between_tasks(self, course: Course) -> None:
+    def between_tasks(self, state: TrainingState) -> None:
         """Save. Raises: as `between_steps`."""
         self.deadline.look()
-        self._save_and_stop(course)
+        self._save_and_stop(state)
 
     def _stop_reason(self, now: float) -> str | None:
         return self.signals.reason or self.deadline.stop_reason(now, self.schedule.save_seconds)
 
-    def _save_and_stop(self, course: Course) -> None:
-        self.save(course)
+    def _save_and_stop(self, state: TrainingState) -> None:
+        self.save(state)
         if reason := self._stop_reason(time.monotonic()):
-            message = f"saved after {course.steps} steps, because {reason}; goes on when started again"
+            message = f"saved after {state.steps} steps, because {reason}; goes on when started again"
             log.info(message)
             raise InterruptedTraining(message)
 
-    def save(self, course: Course) -> None:
+    def save(self, state: TrainingState) -> None:
         """Write a checkpoint of each run."""
         start = time.monotonic()
-        everything = self.checkpoints[0].changes_bytes > 2 * course.learner.changeable_bytes
+        everything = self.checkpoints[0].changes_bytes > 2 * state.learner.changeable_bytes
         times = {"seconds": self.seconds, "saving": self.saving_seconds}
-        seeds = zip(self.checkpoints, course.states(), course.changes(everything), strict=True)
+        seeds = zip(self.checkpoints, state.states(), state.changes(everything), strict=True)
         written = [
-            checkpoints.save(self.serial + 1, {"course": state, **times}, changes, everything)
-            for checkpoints, state, changes in seeds
+            checkpoints.save(self.serial + 1, {"course": of_seed, **times}, changes, everything)
+            for checkpoints, of_seed, changes in seeds
         ]
         for checkpoints in self.checkpoints:  # not before all are written: seeds go on from one that all have
             checkpoints.remove_old()

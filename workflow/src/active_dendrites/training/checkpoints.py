@@ -1,4 +1,4 @@
-"""Checkpoints of a run, in its folder: written whole or not at all, with sums, and read without running any code.
+"""Checkpoints of a run, in its folder: atomic files with sums, read without running any code.
 
 A checkpoint is a manifest, `000012.json`, and the files it names with their SHA-256: `000012-state.pt` and the
 `...-changes.pt` of this one and of those before it (see `learners.learner.Learner`). The manifest is written last.
@@ -47,7 +47,9 @@ class Checkpoints:
     """
 
     def __init__(self, run_folder: Path, identity: Mapping[str, str], seed_group: list[int]) -> None:
-        self.folder, self.identity, self.seed_group = run_folder / FOLDER, dict(identity), seed_group
+        self.folder = run_folder / FOLDER
+        self.identity = dict(identity)
+        self.seed_group = seed_group
         self.changes: list[Part] = []  # since the run began
         self.newest: int | None = None  # that was written or loaded
         self.before: int | None = None  # and the one before it
@@ -76,13 +78,15 @@ class Checkpoints:
         except NoRoomError as error:
             needed = num_bytes(state) + num_bytes(changes)
             raise CheckpointError(f"{error}; a checkpoint needs {needed} bytes, and the one before is kept") from error
-        self.before, self.newest, self.changes = self.newest, serial, parts
+        self.before = self.newest
+        self.newest = serial
+        self.changes = parts
         return written.bytes + sum(part.bytes for part in parts if part.name.startswith(f"{serial:06d}"))
 
     def _write(self, name: str, content: State) -> Part:
         with streamed_file(self.folder / name, num_bytes(content)) as file:
             sink = Sink(file)
-            torch.save(content, sink)
+            torch.save(content, sink)  # type: ignore[arg-type]  # asks for no more of a file than `Sink` has
             sink.check()
         return Part(name, sink.bytes, sink.digest.hexdigest())
 
@@ -101,12 +105,14 @@ class Checkpoints:
             DamagedError: it is not as it was written; names the file.
         """
         parts = [Part(**part) for part in self._read_manifest(serial)["parts"]]
-        changes, state = [self._read(part, mapped=True) for part in parts[:-1]], self._read(parts[-1])
-        self.newest, self.changes = serial, parts[:-1]
+        changes = [self._read(part, mapped=True) for part in parts[:-1]]
+        state = self._read(parts[-1])
+        self.newest = serial
+        self.changes = parts[:-1]
         return state, changes
 
     def are_of_seed_group(self) -> bool:
-        """Whether all that are whole were written in the same seed group."""
+        """Whether all that are intact were written in the same seed group."""
         for serial in self.serials():
             try:
                 if self._read_manifest(serial)["company"] != self.seed_group:
@@ -118,16 +124,16 @@ class Checkpoints:
     def _read_manifest(self, serial: int) -> dict[str, Any]:
         path = self.folder / f"{serial:06d}.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             sha256 = content.pop("sha256")
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise DamagedError(f"{path}: {type(error).__name__}: {error}") from None
         if sha256 != digest_of(content):
-            raise DamagedError(f"{path}: found a content that its sum is not of")
+            raise DamagedError(f"{path}: found a content of another sum, expected the one noted in it")
         for name, expected in self.identity.items():
-            if (found := content["identity"].get(name)) != expected:
+            if (value := content["identity"].get(name)) != expected:
                 raise CheckpointError(
-                    f"{path}: {name}: found {found}, expected {expected}; go on as it was begun,"
+                    f"{path}: {name}: found {value}, expected {expected}; go on as it was begun,"
                     f" or delete {self.folder} to start this run over"
                 )
         return content
@@ -136,30 +142,33 @@ class Checkpoints:
         path = self.folder / part.name
         try:
             with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DamagedError(f"{path}: {error.strerror}") from None
-        if found != part.sha256:
+        if sha256 != part.sha256:
             size = path.stat().st_size
             raise DamagedError(f"{path}: found {size} bytes of another sum, expected {part.bytes} with the one noted")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        state: State = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return state
 
     def remove_old(self) -> None:
         """Remove all but the newest, that before it, and their files."""
         manifests = [self.folder / f"{serial:06d}.json" for serial in (self.newest, self.before) if serial is not None]
-        named = [json.loads(path.read_text(encoding="utf-8"))["parts"] for path in manifests]
-        kept = {path.name for path in manifests} | {part["name"] for parts in named for part in parts}
+        parts = [part for path in manifests for part in json.loads(path.read_text(encoding="utf-8"))["parts"]]
+        kept = {path.name for path in manifests} | {part["name"] for part in parts}
         # Manifests first: should this process end here, none names a file that is gone.
-        others = [path for path in self.folder.glob("[0-9]*") if path.name not in kept]
-        for path in sorted(others, key=lambda path: path.suffix != ".json"):
+        old = [path for path in self.folder.glob("[0-9]*") if path.name not in kept]
+        for path in sorted(old, key=lambda path: path.suffix != ".json"):
             path.unlink()
 
 
 class Sink:
-    """Passes on what is written, with its sum. Keeps an error for `check`, because torch.save would lose it."""
+    """A file that sums what is written to it. Keeps an error for `check`, because torch.save would lose it."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.digest, self.bytes = file, hashlib.sha256(), 0
+        self.file = file
+        self.digest = hashlib.sha256()
+        self.bytes = 0
         self.error: OSError | None = None
 
     def write(self, content: Any) -> int:
@@ -182,7 +191,7 @@ class Sink:
 
 
 def num_bytes(content: Any) -> int:
-    """Of all tensors in a state."""
+    """Bytes of all tensors in a nested state."""
     if isinstance(content, Tensor):
         return content.numel() * content.element_size()
     inner = content.values() if isinstance(content, Mapping) else content if isinstance(content, list) else ()
@@ -194,7 +203,7 @@ def digest_of(content: Any) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let the names in a folder reach the disk."""
+    """Let the names of a folder's files reach the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

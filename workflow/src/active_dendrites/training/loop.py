@@ -21,7 +21,7 @@ from active_dendrites.learners.sparse.scope import out_of_scope
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import CheckpointManager
-from active_dendrites.training.state import Course
+from active_dendrites.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class DivergedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Result:
-    """What the run of one seed found.
+    """What came out of the run of one seed.
 
     accuracy: (T, T) float64; [i, j] is the accuracy on task j after learning task i, a fraction of the task's
         test images; NaN where it was not measured. [i, i] always is.
@@ -40,7 +40,7 @@ class Result:
         layer, after the last task.
     steps: optimiser steps taken.
     network: as it was after the last task.
-    clusters: how many prototypes were found, where they were inferred while training.
+    clusters: how many prototypes there are, where they were inferred while training.
     """
 
     accuracy: np.ndarray
@@ -71,30 +71,31 @@ def train(
         torch.cuda.set_device(device)  # streams, recordings and Triton's kernels are those of the current device
     dtype = as_dtype(run.numerics.precision)
     learner = make_learner(runs, PermutedTasks(images, run.data, run.num_tasks, device, dtype))
-    course = Course(runs, learner)
+    state = TrainingState(runs, learner)
     if manager:
-        manager.resume(course, f"{learner.identity} on {device.type}")
-    progress = Progress(course)
+        manager.resume(state, f"{learner.identity} on {device.type}")
+    progress = Progress(state)
     while True:
-        course.begin_task()
-        for index in range(course.epoch, run.epochs):
-            epoch = course.begin_epoch(index)
+        state.begin_task()
+        for index in range(state.epoch, run.epochs):
+            epoch = state.begin_epoch(index)
             while not epoch.done:
                 epoch.learn_step()
                 if manager:
-                    manager.between_steps(course)
-            progress.epoch(course.task, index, epoch.losses())
-        tested = course.end_task()
-        progress.task(course.task, tested.accuracy)
-        if course.task + 1 == run.num_tasks:
+                    manager.between_steps(state)
+            progress.epoch(state.task, index, epoch.losses())
+        tested = state.end_task()
+        progress.task(state.task, tested.accuracy)
+        if state.task + 1 == run.num_tasks:
             break
-        course.go_on()
+        state.advance()
         if manager:
-            manager.between_tasks(course)
-    found = zip(course.accuracy, tested.activity, learner.networks, learner.contexts, strict=True)
+            manager.between_tasks(state)
+    steps = run.num_tasks * state.steps_per_task
+    seeds = zip(state.accuracy, tested.activity, learner.networks, learner.contexts, strict=True)
     return [
-        Result(after, activity, run.num_tasks * course.steps_per_task, network, contexts.num_clusters)
-        for after, activity, network, contexts in found
+        Result(accuracy, activity, steps, network, contexts.num_clusters)
+        for accuracy, activity, network, contexts in seeds
     ]
 
 
@@ -111,7 +112,8 @@ def make_reproducible(deterministic: bool) -> None:
     """Let PyTorch refuse, or not, what gives other bits when repeated."""
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first product
-        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing reads such memory here
+        # It costs time, and nothing reads such memory here. PyTorch adds the name while it runs.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # The same as use_deterministic_algorithms, which takes two seconds to import the compiler.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
 
@@ -130,37 +132,41 @@ def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner[Any
 class Progress:
     """Counts steps, watches the losses, and writes one line an epoch and one a task."""
 
-    def __init__(self, course: Course) -> None:
-        self.runs, self.steps_per_epoch = course.runs, course.learner.batches.steps
-        self.steps, self.by_others, self.start = course.steps_before, course.steps, time.perf_counter()
+    def __init__(self, state: TrainingState) -> None:
+        self.runs = state.runs
+        self.run = state.runs[0]
+        self.steps_per_epoch = state.learner.batches.steps
+        self.steps = state.steps_before_epoch
+        self.earlier_steps = state.steps  # those of earlier processes
+        self.start = time.perf_counter()
         self.of_seeds = f" (means of {len(self.runs)} seeds)" if len(self.runs) > 1 else ""
 
     def epoch(self, task: int, epoch: int, losses: list[float]) -> None:
         """Log an epoch, given each seed's mean loss. Raises: DivergedError."""
-        run = self.runs[0]
         self.steps += self.steps_per_epoch
-        for each, loss in zip(self.runs, losses, strict=True):
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f"{each.variant}, seed {each.seed}: the loss is {loss} at task {task + 1}, epoch {epoch + 1},"
-                    f" within step {self.steps} at learning rate {each.learning_rate}"
-                )
-        each = (time.perf_counter() - self.start) / max(1, self.steps - self.by_others)
-        left = each * (run.num_tasks * run.epochs * self.steps_per_epoch - self.steps)
+        self._check(task, epoch, losses)
+        step_seconds = (time.perf_counter() - self.start) / max(1, self.steps - self.earlier_steps)
+        steps_left = self.run.num_tasks * self.run.epochs * self.steps_per_epoch - self.steps
         log.info(
-            "task %d/%d epoch %d/%d: loss %.4f%s, %d steps, %.1f ms a step, %s left",
-            *(task + 1, run.num_tasks, epoch + 1, run.epochs, np.mean(losses), self.of_seeds),
-            *(self.steps, 1000 * each, duration(left)),
+            f"task {task + 1}/{self.run.num_tasks} epoch {epoch + 1}/{self.run.epochs}:"
+            f" loss {np.mean(losses):.4f}{self.of_seeds}, {self.steps} steps, {1000 * step_seconds:.1f} ms a step,"
+            f" {duration(step_seconds * steps_left)} left"
         )
 
-    def task(self, task: int, tested: np.ndarray) -> None:
+    def _check(self, task: int, epoch: int, losses: list[float]) -> None:
+        for run, loss in zip(self.runs, losses, strict=True):
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"{run.variant}, seed {run.seed}: the loss is {loss} at task {task + 1}, epoch {epoch + 1},"
+                    f" within step {self.steps} at learning rate {run.learning_rate}"
+                )
+
+    def task(self, task: int, accuracy: np.ndarray) -> None:
         """Log a task, given each seed's accuracies, (R, tasks tested)."""
-        seen = tested.shape[1]
-        on_all = f", {tested.mean():.2%} on all {seen} tasks seen" if seen > 1 else ""
-        log.info(
-            "task %d/%d learned: accuracy %.2f%%%s%s",
-            *(task + 1, self.runs[0].num_tasks, 100 * tested[:, -1].mean(), on_all, self.of_seeds),
-        )
+        num_tested = accuracy.shape[1]
+        on_all = f", {accuracy.mean():.2%} on all {num_tested} tasks seen" if num_tested > 1 else ""
+        learned = f"task {task + 1}/{self.run.num_tasks} learned: accuracy {100 * accuracy[:, -1].mean():.2f}%"
+        log.info(f"{learned}{on_all}{self.of_seeds}")
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Where a training stands between two steps, and how it goes on from there.
+"""What the rest of a training depends on, between two steps; saved in checkpoints and restored from them.
 
 Letters: R seeds, learned side by side, T tasks.
 """
@@ -15,39 +15,43 @@ from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 
 
-class Course:
-    """Where a training stands: with the learner's state, all that the rest of it depends on.
+class TrainingState:
+    """Task, epoch, generators and accuracies of a training, with its learner: all that the rest of it depends on.
 
     Attributes:
         task, epoch: that are being learned, or come next; from 0.
-        within: whether the task has begun.
-        learning: the epoch that is being learned; None between tasks.
-        accuracy: (R, T, T), found so far; see `Result`.
+        in_task: whether the task has begun.
+        current_epoch: the pass that is being learned; None between tasks.
+        accuracy: (R, T, T), as far as it was tested; see `Result`.
     """
 
     def __init__(self, runs: Sequence[RunConfig], learner: Learner[Any]) -> None:
-        self.runs, self.run, self.learner = runs, runs[0], learner
-        self.orders = [generator(each.seed, "batch order") for each in runs]
-        self.task, self.epoch, self.within = 0, 0, False
-        self.accuracy = np.full((len(runs), self.run.num_tasks, self.run.num_tasks), np.nan)
-        self.orders_before = self._order_states()  # before the epoch
-        self.learning: Epoch | None = None
+        self.runs = runs
+        self.run = runs[0]
+        self.learner = learner
         self.steps_per_task = self.run.epochs * learner.batches.steps
+        self.task = self.epoch = 0
+        self.in_task = False
+        self.current_epoch: Epoch | None = None
+        self.orders = [generator(each.seed, "batch order") for each in runs]
+        self.orders_before_epoch = self._order_states()
+        self.accuracy = np.full((len(runs), self.run.num_tasks, self.run.num_tasks), np.nan)
 
     def begin_task(self) -> None:
-        if not self.within:
+        """Begin the task, unless it was restored after its begin."""
+        if not self.in_task:
             self.learner.begin_task(self.task)
-        self.within = True
+        self.in_task = True
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Begin an epoch, or go on with the one that was restored."""
-        if self.learning is None or epoch != self.epoch:
+        if self.current_epoch is None or epoch != self.epoch:
             self.epoch = epoch
-            self.learning = self._begin_epoch()
-        return self.learning
+            self.current_epoch = self._begin_epoch()
+        return self.current_epoch
 
     def _begin_epoch(self, states: Sequence[State] = ()) -> Epoch:
-        self.orders_before = self._order_states()
+        self.orders_before_epoch = self._order_states()
         epoch: Epoch = self.learner.begin_epoch(self.task, self.orders, states)
         return epoch
 
@@ -64,48 +68,51 @@ class Course:
         self.accuracy[:, task, which.start : which.stop] = tested.accuracy
         return tested
 
-    def go_on(self) -> None:
-        """To the next task."""
-        self.task, self.epoch, self.within = self.task + 1, 0, False
-        self.learning = None
+    def advance(self) -> None:
+        """Go to the next task, which has not begun."""
+        self.task += 1
+        self.epoch = 0
+        self.in_task = False
+        self.current_epoch = None
 
     @property
-    def steps_before(self) -> int:
+    def steps_before_epoch(self) -> int:
         """Optimiser steps that each seed had taken when the epoch began."""
         return self.task * self.steps_per_task + self.epoch * self.learner.batches.steps
 
     @property
     def steps(self) -> int:
-        """Those that it has taken."""
-        return self.steps_before + (self.learning.steps_taken if self.learning else 0)
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """Task and epoch, from 1."""
-        return self.task + 1, self.epoch + 1
+        """Optimiser steps that each seed has taken."""
+        return self.steps_before_epoch + (self.current_epoch.steps_taken if self.current_epoch else 0)
 
     def states(self) -> Iterator[State]:
         """Of each seed, what has to be saved but for `changes`."""
-        orders = self.orders_before if self.within else self._order_states()
-        for order, accuracy, state in zip(orders, self.accuracy, self.learner.state(self.learning), strict=True):
+        orders = self.orders_before_epoch if self.in_task else self._order_states()
+        for order, accuracy, state in zip(orders, self.accuracy, self.learner.state(self.current_epoch), strict=True):
             yield {
-                **{"task": self.task, "epoch": self.epoch, "within": self.within},
-                **{"order": order, "accuracy": torch.tensor(accuracy), "learner": state},
+                "task": self.task,
+                "epoch": self.epoch,
+                "within": self.in_task,
+                "order": order,
+                "accuracy": torch.tensor(accuracy),
+                "learner": state,
             }
 
     def changes(self, everything: bool) -> list[State]:
         """See `Learner.changes`."""
-        return self.learner.changes(self.learning, everything)
+        return self.learner.changes(self.current_epoch, everything)
 
     def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
         """Go on from where the states, one for each seed, were saved."""
         first = states[0]
         assert all(state[name] == first[name] for state in states for name in ("task", "epoch", "within"))
-        self.task, self.epoch, self.within = first["task"], first["epoch"], first["within"]
+        self.task = first["task"]
+        self.epoch = first["epoch"]
+        self.in_task = first["within"]
         for seed, state in enumerate(states):
             self.orders[seed].set_state(state["order"])
             self.accuracy[seed] = state["accuracy"].numpy()
-        of_learner = [state["learner"] for state in states]
-        self.learner.restore(self.task if self.within else None, of_learner, changes)
-        if self.within:
-            self.learning = self._begin_epoch(of_learner)
+        learner_states = [state["learner"] for state in states]
+        self.learner.restore(self.task if self.in_task else None, learner_states, changes)
+        if self.in_task:
+            self.current_epoch = self._begin_epoch(learner_states)
