@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         arguments.command(arguments)
-    except ValueError as fault:
+    except (ValueError, OSError) as fault:
         sys.exit(f"aggregate: {fault}")
 
 

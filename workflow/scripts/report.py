@@ -28,7 +28,7 @@ def main() -> None:
         folder = arguments.output.parent
         page = make_page(declarations, published, arguments.scale, arguments.part, arguments.runs, folder)
         write_page(page, TEMPLATE, arguments.output)
-    except ValueError as fault:
+    except (ValueError, OSError) as fault:
         sys.exit(f"report: {fault}")
     for note in page.report.left_out:
         print(note)

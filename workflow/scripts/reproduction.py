@@ -26,7 +26,7 @@ def main() -> None:
             raise ValueError(f"dataset: found {arguments.dataset}, expected mnist: no other has published numbers")
         report = read_report(arguments.config, arguments.scale, arguments.runs)
         write_report(report, TEMPLATES, arguments.output)
-    except ValueError as fault:
+    except (ValueError, OSError) as fault:
         sys.exit(f"reproduction: {fault}")
     print(report.summary)
     for note in report.left_out:

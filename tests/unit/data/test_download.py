@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def test_refetch_replaces_a_damaged_file(files: Files, destination: Path, tmp_pa
     assert found_in(destination) == files
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_full_disk_says_how_much_is_needed(
     files: Files, destination: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
@@ -128,9 +129,24 @@ def test_full_disk_says_how_much_is_needed(
     monkeypatch.setattr(os, "fsync", sync)
     with pytest.raises(OSError) as caught:
         download.fetch(destination, sums(files), folder)
-    needed = int(str(caught.value).split(" free bytes")[0].split()[-1])
+    needed = int(re.search(r"expected (\d+) for its files", str(caught.value))[1])
     assert needed >= sum(map(len, files.values()))
     assert_one_line(caught.value, str(destination), os.strerror(code))
+    assert found_in(destination) == {}
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_a_file_that_cannot_be_written_is_named(
+    files: Files, destination: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    folder = write_files(files, tmp_path / "mine")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError) as caught:
+        download.fetch(destination, sums(files), folder)
+    assert_one_line(caught.value, str(destination / TRAIN_IMAGES), os.strerror(code))
     assert found_in(destination) == {}
 
 
@@ -321,7 +337,7 @@ def test_full_disk_while_downloading_says_how_much_is_needed(
     files: Files, destination: Path, downloads: Downloads
 ) -> None:
     downloads.torchvision_runs("raise OSError(28, 'No space left on device')")
-    with pytest.raises(OSError, match=r"\d+ free bytes are needed") as caught:
+    with pytest.raises(OSError, match=r"found \d+ free bytes on its disk, expected \d+ for its files") as caught:
         download.fetch(destination, sums(files))
     assert caught.value.errno == errno.ENOSPC
     assert downloads.calls() == ["torchvision"]
@@ -428,7 +444,7 @@ def test_malformed_sums_name_their_dataset(files: Files, destination: Path, tmp_
 
 def test_the_large_download_says_how_much_it_needs(files: Files, destination: Path, downloads: Downloads) -> None:
     downloads.torchvision_runs("raise OSError(28, 'No space left on device')")
-    with pytest.raises(OSError, match="3000000000 free bytes are needed"):
+    with pytest.raises(OSError, match="expected 3000000000 for its files"):
         download.fetch(destination, None, dataset="emnist_digits")
 
 

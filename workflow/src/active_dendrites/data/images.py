@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from active_dendrites.runs.files import SUMS, atomic_file, read_sums, sums_text
+from active_dendrites.runs.files import SUMS, atomic_file, named_errors, read_sums, sums_text
 from active_dendrites.settings.datasets import DATASETS, MNIST, Dataset
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
@@ -63,7 +63,8 @@ def load_images(folder: Path, sha256: Mapping[str, str] | None, dataset: str = M
 
 def _read_file(path: Path) -> npt.NDArray[np.uint8]:
     try:
-        return np.fromfile(path, dtype=np.uint8)
+        with named_errors(path):
+            return np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
         raise ValueError(f"{path}: found no such file, expected a file of the dataset") from error
 
@@ -75,7 +76,7 @@ def _keep_sums(folder: Path, sums: Mapping[str, str], dataset: str) -> None:
         with atomic_file(folder / SUMS) as file:
             file.write(sums_text(sums))
     except OSError as error:  # a folder that others share: the record of each run has them
-        kept = f"and {folder / SUMS} cannot be written ({error.strerror}): the record of each run alone has their sums"
+        kept = f"and {folder / SUMS} cannot be written ({error}): the record of each run alone has their sums"
     LOG.warning("no sums are known of %s: these files are taken for it, %s", dataset, kept)
 
 

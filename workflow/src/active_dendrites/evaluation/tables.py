@@ -27,6 +27,7 @@ from active_dendrites.evaluation.metrics import (
     subnetwork_overlap,
     summarise,
 )
+from active_dendrites.runs.files import read_bytes
 from active_dendrites.runs.folders import run_folder, run_of
 from active_dendrites.runs.records import (
     IncompleteRunError,
@@ -312,7 +313,7 @@ def table_bytes(path: Path) -> bytes:
 
     Raises: DamagedFileError if it is damaged.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     if not check_file(path, content):
         LOG.warning("%s: found no %s beside it: it was read unchecked", path, seal_of(path).name)
     return content

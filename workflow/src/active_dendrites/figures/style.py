@@ -26,6 +26,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from active_dendrites.evaluation.tables import table_bytes
+from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import PAPER
 
 # The columns a figure needs of each kind of table.
@@ -307,8 +308,8 @@ def save_figure(figure: Figure, svg: str | Path, png: str | Path) -> None:
     words = {"Title": figure.get_suptitle().strip(), "Description": " ".join(figure.get_supxlabel().split())}
     with own_settings():
         for path, metadata in ((Path(svg), words | {"Date": None}), (Path(png), words)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, metadata=metadata)
+            with atomic_file(path, binary=True) as file:
+                figure.savefig(file, format=path.suffix[1:], metadata=metadata)
 
 
 def log_ticks(axes: Axes, values: Iterable[float], room: float) -> None:

@@ -3,26 +3,68 @@
 import errno
 import os
 import re
+import resource
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import IO, Any
 
 SUMS = "SHA256SUMS"  # the SHA-256 of files, beside them, as `sha256sum --check` reads it
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class NoRoomError(OSError):
-    """The disk is full, or the user's share of it; a line that says how many bytes are needed."""
+class FileError(OSError):
+    """What the system says of a file of ours, which its own errors often do not name; a line that does."""
+
+
+class NoRoomError(FileError):
+    """The disk is full, the user's quota, or the limit on a file's size; a line that says how many bytes are needed."""
+
+
+def file_error(path: Path, error: OSError, size: int | None = None) -> FileError:
+    """The error of a file, or of a folder for files, to which about `size` bytes were to be written, if known."""
+    said = os.strerror(error.errno) if error.errno else str(error)
+    expected = "more" if size is None else f"{size} for {'its files' if path.is_dir() else 'this file'}"
+    if error.errno == errno.ENOSPC:
+        free = shutil.disk_usage(path if path.is_dir() else path.parent).free
+        fault: FileError = NoRoomError(f"{path}: found {free} free bytes on its disk, expected {expected} ({said})")
+    elif error.errno == errno.EDQUOT:
+        fault = NoRoomError(f"{path}: found no bytes left of your quota on its disk, expected {expected} ({said})")
+    elif error.errno == errno.EFBIG:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        unlimited = limit == resource.RLIM_INFINITY
+        found = "a limit of its disk on a file's bytes" if unlimited else f"a limit of {limit} bytes a file (ulimit -f)"
+        fault = NoRoomError(f"{path}: found {found}, expected {expected} ({said})")
+    else:
+        fault = FileError(f"{path}: found {said!r}, expected a file that can be read and written")
+    fault.errno = error.errno
+    return fault
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Let errors of the system in this block name the file that it reads or writes. Raises: FileError."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileError) or (error.filename is not None and error.errno not in NO_ROOM):
+            raise
+        raise file_error(path, error) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds. Raises: OSError that names it."""
+    with named_errors(path):
+        return path.read_bytes()
 
 
 @contextmanager
 def atomic_file(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
     """Write a file, of text or bytes, whole or not at all; until the block ends it is in memory.
 
-    Raises: NoRoomError.
+    Raises: NoRoomError, FileError.
     """
     content = BytesIO() if binary else StringIO(newline="\n")
     yield content
@@ -36,7 +78,7 @@ def atomic_file(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
 def streamed_file(path: Path, size: int) -> Iterator[IO[bytes]]:
     """Write about `size` bytes whole or not at all: a temporary file beside it, synced, then renamed.
 
-    Raises: NoRoomError.
+    Raises: NoRoomError, FileError.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -46,16 +88,15 @@ def streamed_file(path: Path, size: int) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except FileError:  # of another file
+        raise
     except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        temporary.unlink(missing_ok=True)  # so that its bytes count as free
-        free = shutil.disk_usage(path.parent).free
-        raise NoRoomError(
-            f"{path}: found {free} free bytes on its disk, expected {size} for this file ({error.strerror})"
-        ) from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)  # so that its bytes count as free
+        raise file_error(path, error, size) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error says more
+            temporary.unlink(missing_ok=True)
 
 
 def sums_text(sums: Mapping[str, str]) -> str:
@@ -70,7 +111,7 @@ def read_sums(path: Path, names: Collection[str], required: Collection[str] | No
         are required, and nothing else.
     """
     try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
+        lines = read_bytes(path).decode("utf-8").split("\n")
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import IO
 
-from active_dendrites.runs.files import SUMS, atomic_file, read_sums, sums_text
+from active_dendrites.runs.files import SUMS, atomic_file, read_bytes, read_sums, sums_text
 
 RECORD = "record.json"
 SEALED = ("accuracy.csv", "activity.npy", RECORD)  # the record last: a seal that was cut lacks it
@@ -26,7 +26,7 @@ class DamagedFileError(ValueError):
 
 def seal_run(folder: Path, record: bytes) -> None:
     """SHA256SUMS of a run's files, of which the record is still to be written. Raises: NoRoomError."""
-    contents = {name: (folder / name).read_bytes() for name in SEALED if name != RECORD and (folder / name).exists()}
+    contents = {name: read_bytes(folder / name) for name in SEALED if name != RECORD and (folder / name).exists()}
     with atomic_file(folder / SUMS) as file:
         file.write(sums_text({name: digest(content) for name, content in {**contents, RECORD: record}.items()}))
 
@@ -63,7 +63,7 @@ def sealed_file(path: Path) -> Iterator[IO[str]]:
     """
     text = StringIO(newline="\n")
     yield text
-    before = [digest(path.read_bytes())] if path.exists() else []
+    before = [digest(read_bytes(path))] if path.exists() else []
     after = digest(text.getvalue().encode())
     write_seal(path, [*before, after])
     with atomic_file(path) as file:
@@ -82,7 +82,7 @@ def check_file(path: Path, content: bytes) -> bool:
     if not seal.exists():
         return False
     line = rf"([0-9a-f]{{64}})  {re.escape(path.name)}\n"
-    text = seal.read_bytes().decode("utf-8", errors="replace")
+    text = read_bytes(seal).decode("utf-8", errors="replace")
     if not re.fullmatch(f"({line}){{1,2}}", text):
         raise DamagedFileError(f"{seal}: found {text[:80]!r}, expected the SHA-256 of {path.name}")
     compare(path, content, re.findall(line, text), seal)
