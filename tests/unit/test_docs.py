@@ -1,9 +1,11 @@
 """The pages of the documentation: their links lead somewhere, their commands exist, their examples run."""
 
+import doctest
 import re
 import shlex
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,22 @@ EXAMPLES = [
 @pytest.mark.parametrize(("name", "block"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_an_example_runs(name: str, block: str) -> None:
     exec(compile(block, name, "exec"), {})
+
+
+LIBRARY = ROOT / "workflow/src/active_dendrites"
+WITH_EXAMPLES = {
+    ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts)
+    for path in LIBRARY.rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
+}
+
+
+def test_layers_and_metrics_have_examples() -> None:
+    assert {"active_dendrites.models.layers", "active_dendrites.evaluation.metrics"} <= WITH_EXAMPLES
+
+
+@pytest.mark.parametrize("module", sorted(WITH_EXAMPLES))
+def test_examples_of_docstrings_give_what_they_say(module: str) -> None:
+    result = doctest.testmod(import_module(module))
+    assert result.attempted
+    assert not result.failed

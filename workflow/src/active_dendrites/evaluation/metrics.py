@@ -25,6 +25,9 @@ def average_accuracy(accuracy: np.ndarray) -> float:
     Args:
         accuracy: (T, T).
     Raises: ValueError if the last row is not complete.
+
+    >>> average_accuracy(np.array([[0.875, np.nan], [0.5, 0.75]]))
+    0.625
     """
     return float(complete(accuracy[-1], "accuracy after the last task").mean())
 
@@ -38,6 +41,9 @@ def learning_accuracy(accuracy: np.ndarray) -> float:
     Args:
         accuracy: (T, T).
     Raises: ValueError if the diagonal is not complete.
+
+    >>> learning_accuracy(np.array([[0.875, np.nan], [0.5, 0.75]]))
+    0.8125
     """
     return float(complete(accuracy.diagonal(), "accuracy right after learning").mean())
 
@@ -51,6 +57,9 @@ def backward_transfer(accuracy: np.ndarray) -> float:
         accuracy: (T, T).
     Returns: a fraction, -1 to 1; NaN for a single task.
     Raises: ValueError if the last row or the diagonal is not complete.
+
+    >>> backward_transfer(np.array([[0.875, np.nan], [0.5, 0.75]]))
+    -0.375
     """
     last = complete(accuracy[-1], "accuracy after the last task")
     learned = complete(accuracy.diagonal(), "accuracy right after learning")
@@ -68,6 +77,9 @@ def forgetting(accuracy: np.ndarray) -> float:
         accuracy: (T, T).
     Returns: a fraction, -1 to 1, never less than minus the backward transfer; NaN for a single task.
     Raises: ValueError if the last row or the diagonal is not complete.
+
+    >>> forgetting(np.array([[0.875, np.nan], [0.5, 0.75]]))
+    0.375
     """
     last = complete(accuracy[-1], "accuracy after the last task")
     complete(accuracy.diagonal(), "accuracy right after learning")  # no column without a number
@@ -118,6 +130,10 @@ def subnetwork_overlap(activity: np.ndarray) -> np.ndarray:
     Args:
         activity: (T, U), fractions.
     Returns: (T, T), symmetric; NaN for two tasks that switch on nothing.
+
+    >>> subnetwork_overlap(np.array([[1.0, 0.0], [0.5, 0.5]]))
+    array([[1. , 0.5],
+           [0.5, 1. ]])
     """
     shared = np.stack([np.minimum(f, activity).sum(axis=1, dtype=float) for f in activity])  # (T, T)
     return as_fraction_of_mean(shared, activity)
@@ -132,6 +148,10 @@ def chance_overlap(activity: np.ndarray) -> np.ndarray:
     Args:
         activity: (T, U), fractions.
     Returns: (T, T), symmetric; NaN for two tasks that switch on nothing.
+
+    >>> chance_overlap(np.array([[1.0, 0.0], [0.5, 0.5]]))
+    array([[0.5, 0.5],
+           [0.5, 1. ]])
     """
     num_tasks, num_units = activity.shape
     ascending = np.sort(activity.astype(float), axis=1)  # (T, U)
@@ -174,6 +194,9 @@ def summarise(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Summ
         values: one for each seed.
         level: of the interval.
     Raises: ValueError if there is no value or one is NaN.
+
+    >>> "{}: {} ± {}, interval {:.2f} to {:.2f}".format(*summarise([1.0, 2.0, 3.0]))
+    '3: 2.0 ± 1.0, interval -0.48 to 4.48'
     """
     sample = np.asarray(values, dtype=float)
     if sample.size == 0 or np.isnan(sample).any():
