@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from project import Project
+from project import Job, Project
 
 # Notes its arguments; is Snakemake itself, unless they are all that is asked.
 STAND_IN = f"""\
@@ -97,3 +99,40 @@ def test_blanks_and_quotes_stay(project: Project) -> None:
 def test_other_commands_get_what_is_typed(project: Project) -> None:
     command = [project.path("envs/run"), "echo", "--resources", "gpu=2", "all"]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "--resources gpu=2 all\n"
+
+
+def trained(jobs: list[Job]) -> list[tuple[str, str]]:
+    return sorted((job.wildcards["variant"], job.wildcards["seed"]) for job in jobs if job.rule == "train")
+
+
+def test_seeds_hold_at_reduced_scale_too(project: Project) -> None:
+    """Which has seeds of its own."""
+    jobs = project.plan("quick_prototype_2", "--config", "seeds=[3]")
+    assert trained(jobs) == [("prototype", "3")]
+    assert trained(project.plan("quick_prototype_2")) == [("prototype", "1"), ("prototype", "2")]
+
+
+def test_results_go_where_a_shell_would_put_them(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "{home} of mine"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    before = set(project.root.iterdir())
+    done = project.snakemake("prepare_mnist", "--cores", "1", "--config", "results=~/my out")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "my out/data/mnist/train-images-idx3-ubyte").exists()
+    assert {path.name for path in set(project.root.iterdir()) - before} <= {".snakemake"}
+    monkeypatch.setenv("HOME", str(home))
+    done = project.snakemake("prepare_mnist", "--cores", "1", "--config", "results=~/out")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("--config: results: found '~/out', expected a path without braces")
+
+
+def test_images_may_come_from_any_folder(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name = "it's my {images} $5"
+    (folder,) = re.findall("^images_folder: (.*)$", project.path("config/config.yaml").read_text(), re.MULTILINE)
+    (tmp_path / name).symlink_to(folder)
+    done = project.snakemake("prepare_mnist", "--cores", "1", "--config", f"images_folder=~/{name}", "results=others")
+    assert done.returncode == 0, done.stderr
+    assert project.path("others/data/mnist/train-images-idx3-ubyte").exists()

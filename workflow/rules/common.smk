@@ -21,7 +21,7 @@ from active_dendrites.settings.published import declared_rows
 ENVIRONMENT = "../../envs/environment.yaml"
 
 DATASET = config["dataset"]
-RESULTS = str(results_folder(config["results"].rstrip("/"), DATASET))
+RESULTS = str(results_folder(config["results"], DATASET))
 RUNS = f"{RESULTS}/{{scale}}/runs"
 RUN = str(run_folder(Path(RUNS), "{variant}", "{num_tasks}", "{seed}"))
 TABLE = f"{RESULTS}/{{scale}}/tables/{{experiment}}.csv"
@@ -225,9 +225,9 @@ def report_config(wildcards, input) -> list[str]:
 
     Not compared: where it matters, the figures are drawn again.
     """
-    given = {key: config[key] for key in ("seeds", "search_seeds") if config[key] is not None}
-    places = [f"results={config['results']}", f"dataset={DATASET}"]
-    return [*places, *(f"{key}={seeds}" for key, seeds in given.items())]
+    seeds = {key: GIVEN.seeds(DECLARATIONS, wildcards.scale, key) for key in ("seeds", "search_seeds")}
+    given = [f"{key}={value}" for key, value in seeds.items() if value is not None]
+    return [f"results={config['results']}", f"dataset={DATASET}", *given]
 
 
 def drawing_code(wildcards) -> str:

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-IMAGES = images_folder(config["results"].rstrip("/"), DATASET)
+IMAGES = images_folder(config["results"], DATASET)
 
 # Snakemake removes a rule's outputs before it runs the rule: the user's only copy would be lost.
 OWN_FOLDER = config["images_folder"]
-if OWN_FOLDER and Path(OWN_FOLDER).expanduser().resolve() == IMAGES.resolve():
+if OWN_FOLDER and Path(OWN_FOLDER).resolve() == IMAGES.resolve():
     sys.exit(
         f"{GIVEN.source('images_folder')}: images_folder: found {IMAGES}, where the files go,"
         " expected another folder or null"

@@ -22,7 +22,7 @@ def settings_of(scale: str, variant: str, num_tasks: int) -> RunConfig:
 
 # A user's mistake is one line: sys.exit adds no location and no traceback, as a WorkflowError would.
 try:
-    GIVEN = GivenSettings(config, CONFIG_FILE)
+    GIVEN = GivenSettings(config, CONFIG_FILE, command_line=workflow.config_settings.config)
     config.update(GIVEN.config)
     DECLARATIONS = Declarations(CONFIG_FOLDER, config["dataset"])
     PUBLISHED = read_published(DECLARATIONS)

@@ -23,13 +23,70 @@ def path(tmp_path: Path) -> Path:
 def given(path: Path, written: dict[str, Any], **command_line: Any) -> GivenSettings:
     """As Snakemake hands them over: the file, and over it the command line."""
     path.write_text(yaml.safe_dump(written), encoding="utf-8")
-    return GivenSettings(written | command_line, path)
+    return GivenSettings(written | command_line, path, command_line)
 
 
 def test_the_command_line_is_text(path: Path) -> None:
     settings = given(path, WRITTEN, retrain="True", seeds=["3", 4], search_seeds=[1])
     assert settings.config == WRITTEN | {"retrain": True, "seeds": [3, 4], "search_seeds": [1]}
     assert [settings.source(key) for key in ("seeds", "device")] == ["--config", "config/config.yaml"]
+
+
+def test_null_of_the_command_line_is_none(path: Path) -> None:
+    """As in the file: the images are fetched, and searches have their published trials."""
+    settings = given(
+        path, WRITTEN | {"images_folder": "here", "search_seeds": [3]}, images_folder="null", search_seeds="~"
+    )
+    assert (settings.config["images_folder"], settings.config["search_seeds"]) == (None, None)
+    with pytest.raises(ConfigError, match=r"^--config: results: found None, expected string$"):
+        given(path, WRITTEN, results="null")
+
+
+@pytest.mark.parametrize("key", ["results", "images_folder"])
+def test_a_path_is_read_as_a_shell_reads_it(path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which does so only at the beginning of a word: `--config results=~/out` reaches Snakemake as it is."""
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SCRATCH", "/scratch")
+    for text, expected in (
+        ("~/out", "/home/me/out"),
+        ("$SCRATCH/out", "/scratch/out"),
+        ("${SCRATCH}/a $", "/scratch/a $"),
+    ):
+        assert given(path, WRITTEN, **{key: text}).config[key] == expected
+        assert given(path, WRITTEN | {key: text}).config[key] == expected
+    monkeypatch.delenv("SCRATCH")
+    for text, expected in (("$SCRATCH/out", "$SCRATCH to be set"), ("~nobody-here/out", "~ or ~<user> to be")):
+        with pytest.raises(ConfigError) as raised:
+            given(path, WRITTEN, **{key: text})
+        assert str(raised.value).startswith(f"--config: {key}: found {text!r}, expected {expected}")
+
+
+@pytest.mark.parametrize("text", ["results/", "./results", "results//", "results"])
+def test_results_have_one_name(path: Path, text: str) -> None:
+    assert given(path, WRITTEN, results=text).config["results"] == "results"
+
+
+def test_results_that_cannot_be_written_are_one_line(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for text, line in (
+        ("out{x}", "found 'out{x}', expected a path without braces"),
+        ("{scale}/out", "found '{scale}/out', expected a path without braces"),
+        ("/", "found '/', expected a folder below it"),
+        ("-out", "found '-out', expected a path that no command takes for an option"),
+        (f"{tmp_path}/file", f"found {tmp_path}/file, a file, expected a folder, or nothing yet"),
+        (f"{tmp_path}/file/out", f"found {tmp_path}/file, a file, expected a folder, or nothing yet"),
+        (
+            f"{tmp_path}/link/out",
+            f"found {tmp_path}/link, a symbolic link to nowhere, which is none, expected a folder",
+        ),
+    ):
+        with pytest.raises(ConfigError) as raised:
+            given(path, WRITTEN, results=text)
+        assert str(raised.value).startswith(f"--config: results: {line}")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "elsewhere").symlink_to("folder")
+    assert given(path, WRITTEN, results=f"{tmp_path}/elsewhere").config["results"] == f"{tmp_path}/elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -69,8 +126,20 @@ def test_seeds_of_variants_are_those_of_figures_or_searches(declarations: Declar
     assert seeds["paper"]["prototype"] == WRITTEN["seeds"]
     assert seeds["paper"]["segment_search-2"] == list(range(1, 11))
     assert (seeds["quick"]["prototype"], seeds["quick"]["segment_search-2"]) == ([1, 2, 3], [1])
-    searched = given(path, WRITTEN, search_seeds=[7]).seeds_by_variant(declarations)
-    assert (searched["paper"]["prototype"], searched["paper"]["segment_search-2"]) == (WRITTEN["seeds"], [7])
+    searched = given(path, WRITTEN | {"seeds": [4], "search_seeds": [7]}).seeds_by_variant(declarations)
+    assert (searched["paper"]["prototype"], searched["paper"]["segment_search-2"]) == ([4], [7])
+    assert searched["quick"] == seeds["quick"]
+
+
+def test_seeds_of_the_command_line_hold_at_every_scale(declarations: Declarations, path: Path) -> None:
+    settings = given(path, WRITTEN, seeds=WRITTEN["seeds"], search_seeds=[7])
+    for scale, seeds in settings.seeds_by_variant(declarations).items():
+        assert (seeds["prototype"], seeds["segment_search-2"]) == (WRITTEN["seeds"], [7])
+        assert settings.seeds(declarations, scale) == WRITTEN["seeds"]
+    with pytest.raises(ConfigError, match=r"^--config: seeds: found 1, expected a list of integers from 0$"):
+        given(path, WRITTEN, seeds=1).seeds_by_variant(declarations)
+    unsaid = given(path, WRITTEN, search_seeds="null").seeds(declarations, "quick", "search_seeds")
+    assert unsaid == [1]
 
 
 def test_every_configuration_has_a_target(declarations: Declarations) -> None:

@@ -1,5 +1,8 @@
 """config.yaml and what the command line puts over it: what is to be made here, on what, and where it goes."""
 
+import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +16,7 @@ from active_dendrites.settings.yaml_files import Section, display, fault, read_y
 
 COMMAND_LINE = "--config"
 FORMER_KEYS = {"mnist": "`images_folder` for its folder; sums are in config/datasets.yaml"}  # and what took their place
+WORDS = {"null": None, "~": None, "true": True, "false": False}  # of YAML, which Snakemake leaves as text
 
 
 class WorkflowSettings(Section):
@@ -34,7 +38,15 @@ class GivenSettings:
     Every value of the file is checked, whether or not the command line replaces it. Raises: ConfigError.
     """
 
-    def __init__(self, config: dict[str, Any], path: Path) -> None:
+    def __init__(self, config: dict[str, Any], path: Path, command_line: Collection[str] = ()) -> None:
+        """Read and check.
+
+        Args:
+            config: the values, of the command line where it has a key.
+            path: of the file.
+            command_line: the keys that `--config` has, with the value of the file or another.
+        """
+        self.command_line = command_line
         self.file = display(path)
         self.written = read_yaml(path)
         self.config = {key: self._plain(key, value) for key, value in config.items()}
@@ -46,32 +58,39 @@ class GivenSettings:
             checked_seeds(self.written["search_seeds"], self.file, "search_seeds")
         for key, value in self.config.items():
             typed(WorkflowSettings, self.written | {key: value}, self.source(key))
+        self.config["results"] = results_path(self.config["results"], self.source("results"))
+        if self.config["images_folder"] is not None:
+            self.config["images_folder"] = expanded(
+                self.config["images_folder"], self.source("images_folder"), "images_folder"
+            )
 
     def source(self, key: str) -> str:
         """Where a value was written."""
         return COMMAND_LINE if self._is_replaced(key, self.config.get(key)) else self.file
 
     def _is_replaced(self, key: str, value: Any) -> bool:
-        return bool(value != self.written.get(key))
+        return key in self.command_line or bool(value != self.written.get(key))
 
     def _plain(self, key: str, value: Any) -> Any:
-        """Text of the command line as what it stands for: true, and the numbers of seeds=[1,2]."""
+        """Text of the command line as what YAML takes it for: null, true, and the numbers of seeds=[1,2]."""
         if not self._is_replaced(key, value):
             return value
-        if key == "retrain" and isinstance(value, str) and value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        if key in ("seeds", "search_seeds") and isinstance(value, list):
-            return [int(seed) if str(seed).isdecimal() else seed for seed in value]
-        return value
+        if isinstance(value, list):
+            return [int(item) if str(item).isdecimal() else item for item in value]
+        return WORDS.get(value.lower(), value) if isinstance(value, str) else value
+
+    def seeds(self, declarations: Declarations, scale: str, key: str = "seeds") -> list[int] | None:
+        """The seeds of a scale, or its `search_seeds`: those of the command line; its own; those of the file."""
+        given = self.config[key]
+        if given is not None and key in self.command_line:
+            return checked_seeds(given, COMMAND_LINE, key)
+        return declarations.seeds(scale, given, self.source(key), key)
 
     def seeds_by_variant(self, declarations: Declarations) -> dict[str, dict[str, list[int]]]:
         """{scale: {variant: seeds}}: those of the scale; of a search, as many as were published if none are given."""
         seeds: dict[str, dict[str, list[int]]] = {}
         for scale in declarations.scales:
-            common = declarations.seeds(scale, self.config["seeds"], self.source("seeds"))
-            of_searches = declarations.seeds(
-                scale, self.config["search_seeds"], self.source("search_seeds"), "search_seeds"
-            )
+            common, of_searches = self.seeds(declarations, scale), self.seeds(declarations, scale, "search_seeds")
             assert common is not None  # only search_seeds may be
             trials = {variant: declarations.trials(variant) for variant in declarations.variants}
             seeds[scale] = {
@@ -79,3 +98,29 @@ class GivenSettings:
                 for variant, number in trials.items()
             }
         return seeds
+
+
+def results_path(text: str, source: str) -> str:
+    """The folder of results, which need not exist, as patterns and commands name it. Raises: ConfigError."""
+    path = Path(expanded(text, source, "results"))
+    if "{" in str(path) or "}" in str(path):
+        raise fault(source, "results", "a path without braces, which stand for wildcards", value=text)
+    if str(path).startswith("-"):
+        raise fault(source, "results", "a path that no command takes for an option", value=text)
+    if path.anchor and path == Path(path.anchor):
+        raise fault(source, "results", "a folder below it", value=text)
+    for part in (path, *path.parents):
+        if os.path.lexists(part) and not part.is_dir():
+            what = f"a symbolic link to {part.readlink()}, which is none" if part.is_symlink() else "a file"
+            raise fault(source, "results", "a folder, or nothing yet", found=f"{part}, {what}")
+    return str(path)
+
+
+def expanded(text: str, source: str, key: str) -> str:
+    """A path with `~` and `$NAME` replaced, as a shell does at the beginning of a word alone. Raises: ConfigError."""
+    path = os.path.expandvars(os.path.expanduser(text))
+    if path.startswith("~"):
+        raise fault(source, key, "~ or ~<user> to be somebody's home", value=text)
+    if unset := re.search(r"\$([A-Za-z_]\w*|\{\w+\})", path):
+        raise fault(source, key, f"{unset[0]} to be set in the environment", value=text)
+    return path
