@@ -53,18 +53,18 @@ CASES = {
     "Adam kept, no SI": ("prototype", {"reset_optimizer": False}),
     "SI, Adam reset": ("si_prototype", {"reset_optimizer": True}),
 }
-# What only whole tensors can learn.
-WHOLE_CASES = {
+# What the dense learner alone can learn.
+DENSE_CASES = {
     "segments consolidated": ("si_prototype", {"consolidation__include_segments": True}),
     "XdG": ("xdg", GATED),
     "SI + XdG": ("si_xdg", GATED),
     "SI with dropout": ("si_masse-0.1-0.01", {"random_batches": 9}),
     "a step held short": ("three_layer_mlp", {"learning_rate": 1e-3, "update_norm_limit": 0.02}),
 }
-EXPECTED: dict[str, "Found"] = {}
+EXPECTED: dict[str, "Learned"] = {}
 
 
-class Found(NamedTuple):
+class Learned(NamedTuple):
     """What was learned by one run."""
 
     weights: dict[str, torch.Tensor]
@@ -73,7 +73,7 @@ class Found(NamedTuple):
     activity: np.ndarray  # (T, U), of the last hidden layer after the last task
 
 
-def learn(kind: type, runs: Sequence[RunConfig], digits: Images, device: torch.device = CPU) -> list[Found]:
+def learn(kind: type, runs: Sequence[RunConfig], digits: Images, device: torch.device = CPU) -> list[Learned]:
     """What one of our learners learns, for each run."""
     run, dtype = runs[0], as_dtype(runs[0].numerics.precision)
     tasks = PermutedTasks(digits, run.data, run.num_tasks, device, dtype)
@@ -87,11 +87,13 @@ def learn(kind: type, runs: Sequence[RunConfig], digits: Images, device: torch.d
         tested = learner.evaluate(range(task + 1))
         rows.append(tested.accuracy.tolist())
     weights = [{n: p.detach().cpu() for n, p in network.named_parameters()} for network in learner.networks]
-    found = enumerate(zip(weights, tested.activity, strict=True))
-    return [Found(theta, [row[i] for row in rows], [loss[i] for loss in losses], seen) for i, (theta, seen) in found]
+    of_seeds = enumerate(zip(weights, tested.activity, strict=True))
+    return [
+        Learned(theta, [row[i] for row in rows], [loss[i] for loss in losses], seen) for i, (theta, seen) in of_seeds
+    ]
 
 
-def expected(run: RunConfig, digits: Images) -> Found:
+def expected(run: RunConfig, digits: Images) -> Learned:
     """What the textbook formulation learns; once for each run, whoever asks."""
     key = run.model_dump_json()
     if key not in EXPECTED:
@@ -99,19 +101,19 @@ def expected(run: RunConfig, digits: Images) -> Found:
     return EXPECTED[key]
 
 
-def learn_plainly(run: RunConfig, digits: Images) -> Found:
+def learn_plainly(run: RunConfig, digits: Images) -> Learned:
     size = run.context.num_pixels if run.context.infers else 784
     network = Network(run.network, 784, size, run.seed, as_dtype(run.numerics.precision))
     theta, rows, losses, activity = textbook.train(run, digits, network)
     per_epoch = len(losses) // (run.num_tasks * run.epochs)
     means = torch.tensor(losses, dtype=torch.float64).view(-1, per_epoch).mean(1)
-    return Found(theta, rows, means.tolist(), activity)
+    return Learned(theta, rows, means.tolist(), activity)
 
 
-def assert_equal(found: Found, wanted: Found, tolerance: float) -> None:
-    for name, value in wanted.weights.items():
-        error = (found.weights[name] - value).norm() / value.norm()
+def assert_equal(learned: Learned, expected: Learned, tolerance: float) -> None:
+    for name, value in expected.weights.items():
+        error = (learned.weights[name] - value).norm() / value.norm()
         assert error <= tolerance, f"{name}: relative error {error:.1e}"
-    assert found.accuracies == wanted.accuracies
-    assert found.losses == pytest.approx(wanted.losses, rel=max(tolerance, 1e-9))
-    assert np.abs(found.activity - wanted.activity).max() < 1e-6  # stored in single precision
+    assert learned.accuracies == expected.accuracies
+    assert learned.losses == pytest.approx(expected.losses, rel=max(tolerance, 1e-9))
+    assert np.abs(learned.activity - expected.activity).max() < 1e-6  # stored in single precision

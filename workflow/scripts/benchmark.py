@@ -145,9 +145,7 @@ def floor(run: RunConfig, on: list[float], movable: list[float], flop_rate: floa
         flop += 2 * run.batch_size * on[layer] * units  # responses of all units to the inputs that are on
         flop += 2 * run.batch_size * on[layer] * on[layer + 1] * (1 if layer == 0 else 2)  # gradients
         traffic += 4 * inputs * units  # weights, read for the responses
-        traffic += (
-            4 * 6 * movable[layer] * movable[layer + 1]
-        )  # weights that can move and Adam's two moments: there and back
+        traffic += 4 * 6 * movable[layer] * movable[layer + 1]  # weights that can move, two moments: there and back
         traffic += 4 * 2 * movable[layer + 1] * 784  # the winning segments of units that can move
     return 1000 * max(flop / flop_rate, traffic / byte_rate)
 
@@ -160,9 +158,9 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     alone = table[table.seeds == table.seeds.min()]
     curves = [("every segment, every sample", alone, "oracle_ms", "s-")]
     for seeds, rows in table.groupby("seeds"):
-        company = f", {seeds} seeds at once" if seeds > 1 else ""
-        curves.append((f"ours{company}", rows, "ours_ms", "o-"))
-        curves.append((f"floor of this machine{company}", rows, "floor_ms", "^:"))
+        together = f", {seeds} seeds at once" if seeds > 1 else ""
+        curves.append((f"ours{together}", rows, "ours_ms", "o-"))
+        curves.append((f"floor of this machine{together}", rows, "floor_ms", "^:"))
     for label, rows, column, style in curves:
         axes.plot(rows.segments, rows[column], style, label=label)
     axes.set(xscale="log", yscale="log", xlabel="segments per unit", ylabel="milliseconds per training step")

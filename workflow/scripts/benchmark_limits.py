@@ -189,16 +189,16 @@ def steps_per_second(config: Path, images: Path, threads: int, barrier) -> float
     run = declarations.resolve(PAPER, "prototype", 10, seed=1)
     learner, _ = learner_of(run, read_images(declarations, images), threads)
     learner.begin_task(0)
-    place = learner.images.places(0)
+    positions = learner.images.positions(0)
     batches = (
         torch.randperm(60_000, generator=generator(1, "batch order"))[: STEPS * run.batch_size].view(STEPS, -1).numpy()
     )
     for batch in batches:
-        learner.learn_batch(batch, place)
+        learner.learn_batch(batch, positions)
     barrier.wait()
     start = time.perf_counter()
     for batch in batches:
-        learner.learn_batch(batch, place)
+        learner.learn_batch(batch, positions)
     return STEPS / (time.perf_counter() - start)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from learning import CASES, CPU, WHOLE_CASES, assert_equal, expected, learn
+from learning import CASES, CPU, DENSE_CASES, assert_equal, expected, learn
 
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
@@ -26,9 +26,9 @@ def test_learner_equals_textbook(kind: type, case: str, small_run, digits) -> No
     assert_equal(learn(kind, [run], digits)[0], expected(run, digits), 1e-10)
 
 
-@pytest.mark.parametrize("case", WHOLE_CASES)
+@pytest.mark.parametrize("case", DENSE_CASES)
 def test_whole_tensors_equal_textbook(case: str, small_run, digits) -> None:
-    variant, overrides = WHOLE_CASES[case]
+    variant, overrides = DENSE_CASES[case]
     run = small_run(variant, **overrides)
     assert_equal(learn(DenseLearner, [run], digits)[0], expected(run, digits), 1e-10)
 
@@ -42,13 +42,13 @@ def test_seeds_side_by_side_equal_textbook(kind: type, case: str, small_run, dig
 
 @pytest.mark.parametrize("case", ["SI + XdG", "SI with dropout", "a step held short"])
 def test_whole_tensors_of_several_seeds_equal_textbook(case: str, small_run, digits) -> None:
-    assert_seeds_equal_textbook(DenseLearner, *WHOLE_CASES[case], small_run, digits)
+    assert_seeds_equal_textbook(DenseLearner, *DENSE_CASES[case], small_run, digits)
 
 
 def assert_seeds_equal_textbook(kind: type, variant: str, overrides: dict, small_run, digits) -> None:
     runs = [small_run(variant, **overrides, epochs=2, seed=seed) for seed in (5, 1, 8)]
-    for run, found in zip(runs, learn(kind, runs, digits), strict=True):
-        assert_equal(found, expected(run, digits), 1e-10)
+    for run, learned in zip(runs, learn(kind, runs, digits), strict=True):
+        assert_equal(learned, expected(run, digits), 1e-10)
 
 
 @pytest.mark.parametrize("kind", [SparseSeedGroup, DenseLearner])
@@ -61,7 +61,7 @@ def test_seed_group_changes_nothing(kind: type, small_run, digits) -> None:
 
 @pytest.mark.parametrize("kind", [SparseSeedGroup, DenseLearner])
 def test_the_networks_hold_what_was_learned(kind: type, small_run, digits) -> None:
-    """A result's network, as anyone would use it, is as accurate as the learner found."""
+    """A result's network, as anyone would use it, is as accurate as the learner says."""
     runs = [small_run("prototype", num_tasks=1, seed=seed) for seed in (1, 2)]
     tasks = PermutedTasks(digits, runs[0].data, 1, CPU, torch.float64)
     learner = kind(runs, tasks)
@@ -75,8 +75,8 @@ def test_the_networks_hold_what_was_learned(kind: type, small_run, digits) -> No
 
 
 def test_a_gated_network_is_what_its_task_learned(small_run, digits) -> None:
-    """Used with the gates of a task it is as accurate as the learner found; another task's units have not moved."""
-    variant, overrides = WHOLE_CASES["SI + XdG"]
+    """Used with the gates of a task it is as accurate as the learner says; another task's units have not moved."""
+    variant, overrides = DENSE_CASES["SI + XdG"]
     run = small_run(variant, num_tasks=2, **overrides)
     tasks = PermutedTasks(digits, run.data, 2, CPU, torch.float64)
     learner = DenseLearner([run], tasks)
@@ -112,10 +112,10 @@ def test_an_epoch_shows_the_images_that_it_should(kind: type, overrides: dict, s
 def test_single_precision_stays_at_rounding(small_run, digits) -> None:
     """One epoch: later, a winner that changes by rounding would grow, as in any single-precision training."""
     run = small_run("prototype", num_tasks=1, epochs=1, numerics__precision="float32")
-    found, wanted = learn(SparseSeedGroup, [run], digits)[0], expected(run, digits)
+    learned, wanted = learn(SparseSeedGroup, [run], digits)[0], expected(run, digits)
     for name, value in wanted.weights.items():
-        assert (found.weights[name] - value).norm() / value.norm() < 1e-4, name
-    assert found.losses == pytest.approx(wanted.losses, rel=1e-4)
+        assert (learned.weights[name] - value).norm() / value.norm() < 1e-4, name
+    assert learned.losses == pytest.approx(wanted.losses, rel=1e-4)
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -165,15 +165,15 @@ small_run = conftest.small_run.__wrapped__(conftest.declarations.__wrapped__())
 digits = conftest.digits.__wrapped__()
 for variant in ("prototype", "si_prototype", "three_layer_mlp"):
     run = small_run(variant, numerics__precision="float32", network__hidden_units=[130, 100])
-    (found,) = learning.learn(SparseSeedGroup, [run], digits)
-    print(variant, hashlib.sha256(b"".join(w.numpy().tobytes() for w in found.weights.values())).hexdigest())
+    (learned,) = learning.learn(SparseSeedGroup, [run], digits)
+    print(variant, hashlib.sha256(b"".join(w.numpy().tobytes() for w in learned.weights.values())).hexdigest())
 """
 
 
 def test_a_process_that_compiles_gives_the_bits_of_one_that_loads(tmp_path) -> None:
     root = Path(__file__).parents[3]
-    places = os.pathsep.join([str(root / "workflow/src"), str(root / "tests"), str(root / "tests/support")])
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join([str(root / "workflow/src"), str(root / "tests"), str(root / "tests/support")])
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", DIGEST]
     compiling, loading = (subprocess.check_output(command, env=environment, text=True) for _ in range(2))
     assert compiling == loading

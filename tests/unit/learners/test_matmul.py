@@ -33,10 +33,10 @@ def test_rounding_by_hand(precision: str, bits: int) -> None:
 @settings(deadline=None)
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=2.0**-126, max_value=2.0**127))
 def test_tf32_is_the_nearest_of_its_grid(value: float) -> None:
-    found = as_tf32(torch.tensor([value]))
+    rounded = as_tf32(torch.tensor([value]))
     mantissa, exponent = math.frexp(value)  # 0.5 <= mantissa < 1: 11 bits after the point
-    assert found.item() == math.ldexp(round(mantissa * 2**11), exponent - 11)  # Python rounds ties to even, too
-    assert torch.equal(as_tf32(found), found)
+    assert rounded.item() == math.ldexp(round(mantissa * 2**11), exponent - 11)  # Python rounds ties to even, too
+    assert torch.equal(as_tf32(rounded), rounded)
 
 
 def gradients(precision: str, small_run, digits) -> torch.Tensor:
@@ -47,8 +47,8 @@ def gradients(precision: str, small_run, digits) -> torch.Tensor:
     learner = DenseLearner([run], tasks)
     images, labels = tasks.batch(0, torch.arange(256))
     logits, passes = learner._forward(images[None], [])
-    found = learner._backward((logits.softmax(-1) - learner.one_hot[labels]) / 256, [], passes)
-    return torch.cat([gradient.flatten().double() for gradient in found])
+    of_parameters = learner._backward((logits.softmax(-1) - learner.one_hot[labels]) / 256, [], passes)
+    return torch.cat([gradient.flatten().double() for gradient in of_parameters])
 
 
 @pytest.mark.parametrize(("precision", "unit"), [("float32", 2**-24), ("tf32", 2**-11), ("bfloat16", 2**-8)])
@@ -85,16 +85,16 @@ def test_products_of_a_cpu(avx512: bool, dtype: torch.dtype, monkeypatch: pytest
     random = torch.Generator().manual_seed(5)
     x, y = (torch.randn(size, dtype=dtype, generator=random) for size in ((70, 131), (3, 71, 131)))
     for a, b in ((x, y[1, :-1].T), (x.T, y[1, :-1]), (x[:1], y[2, :1].T), (x[:1].T, y[2, :1])):
-        found, terms = multiply(a, b), a.double()[:, :, None] * b.double()
-        error, bound = (found - terms.sum(1)).abs(), terms.abs().sum(1) * a.shape[1] * torch.finfo(dtype).eps
-        assert (found.dtype, found.shape) == (dtype, error.shape)
+        product, terms = multiply(a, b), a.double()[:, :, None] * b.double()
+        error, bound = (product - terms.sum(1)).abs(), terms.abs().sum(1) * a.shape[1] * torch.finfo(dtype).eps
+        assert (product.dtype, product.shape) == (dtype, error.shape)
         assert (error <= bound).all()
-        assert torch.equal(multiply(a, b), found)
+        assert torch.equal(multiply(a, b), product)
 
 
 @pytest.mark.skipif(not products.AVX512, reason="this processor has no AVX-512")
 def test_the_fast_library_is_taken(monkeypatch: pytest.MonkeyPatch, small_run, digits) -> None:
-    """By every learner of whole products: with products that are wrong, what is learned is."""
+    """By each learner that multiplies matrices: with products that are wrong, what is learned is."""
     run = small_run("three_layer_mlp")
 
     def losses() -> list[float]:

@@ -6,8 +6,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 import torch
-from learning import CASES, CPU, learn, learn_plainly
-from learning import WHOLE_CASES as DENSE_CASES
+from learning import CASES, CPU, DENSE_CASES, learn, learn_plainly
 
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.seed_group import SparseSeedGroup

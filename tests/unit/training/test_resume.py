@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from learning import CASES, CPU, WHOLE_CASES
+from learning import CASES, CPU, DENSE_CASES
 from stopping import digest
 
 from active_dendrites.data.images import Images
@@ -32,7 +32,7 @@ SAME = [
     "SI + XdG",
     "SI with dropout",
 ]
-RESUMED = {case: (CASES | WHOLE_CASES)[case] for case in SAME}
+RESUMED = {case: (CASES | DENSE_CASES)[case] for case in SAME}
 RESUMED["several tiles"] = ("si_prototype", {"network__hidden_units": [300, 200], "reset_optimizer": True})
 
 
@@ -113,7 +113,7 @@ def test_killed_at_random_points(case: str, small_run, digits, tmp_path: Path, k
 
 @pytest.mark.parametrize("variant", ["si_prototype", "si_mlp", "si_xdg"])
 def test_seeds_side_by_side_killed_at_random_points(variant: str, small_run, digits, tmp_path: Path, kills) -> None:
-    overrides = WHOLE_CASES["SI + XdG"][1] if variant == "si_xdg" else {}
+    overrides = DENSE_CASES["SI + XdG"][1] if variant == "si_xdg" else {}
     runs = [small_run(variant, seed=seed, **overrides | SMALL) for seed in (3, 5)]
     wanted = digest(engine.train(runs, digits, CPU))
     found, killed = train_with_kills(runs, digits, tmp_path, random.Random(variant))

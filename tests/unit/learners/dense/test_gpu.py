@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from learning import CASES, WHOLE_CASES, assert_equal, expected, learn
+from learning import CASES, DENSE_CASES, assert_equal, expected, learn
 from stopping import StoppingManager
 
 from active_dendrites.learners.dense import learner as dense
@@ -13,7 +13,7 @@ from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.interruptions import InterruptedTraining
 from active_dendrites.training.loop import make_reproducible
 
-ALL_CASES = CASES | WHOLE_CASES
+ALL_CASES = CASES | DENSE_CASES
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 GPU = torch.device("cuda")
 
@@ -40,8 +40,8 @@ SIDE_BY_SIDE = ["prototype", "SI, Adam kept", "MLP", "prototype inferred", "SI +
 def test_eight_seeds_side_by_side_equal_textbook(case: str, small_run, digits) -> None:
     variant, overrides = ALL_CASES[case]
     runs = [small_run(variant, **overrides, epochs=1, seed=seed) for seed in range(8)]
-    for run, found in zip(runs, learn(DenseLearner, runs, digits, GPU), strict=True):
-        assert_equal(found, expected(run, digits), 1e-10)
+    for run, learned in zip(runs, learn(DenseLearner, runs, digits, GPU), strict=True):
+        assert_equal(learned, expected(run, digits), 1e-10)
 
 
 @pytest.mark.parametrize("case", SIDE_BY_SIDE)
@@ -50,8 +50,8 @@ def test_replayed_steps_equal_steps_as_they_are(case: str, small_run, digits, mo
     runs = [small_run(variant, **overrides, seed=seed) for seed in (1, 2)]
     replayed = learn(DenseLearner, runs, digits, GPU)
     monkeypatch.setattr(dense, "Replayed", lambda step, *generators: step)
-    for found, wanted in zip(replayed, learn(DenseLearner, runs, digits, GPU), strict=True):
-        assert_equal(found, wanted, 1e-12)
+    for learned, wanted in zip(replayed, learn(DenseLearner, runs, digits, GPU), strict=True):
+        assert_equal(learned, wanted, 1e-12)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 2**-10), ("bfloat16", 1e-5)])
@@ -60,8 +60,8 @@ def test_hardware_rounds_as_the_emulation(precision: str, tolerance: float) -> N
     a, b = torch.randn(2, 64, 784), torch.randn(2, 784, 32)
     here, there = Products(precision, on_gpu=False), Products(precision, on_gpu=True)
     wanted = here.multiply(here.operand(a), here.operand(b))
-    found = there.multiply(there.operand(a.to(GPU)), there.operand(b.to(GPU))).cpu()
-    assert (found - wanted).norm() < tolerance * wanted.norm()
+    learned = there.multiply(there.operand(a.to(GPU)), there.operand(b.to(GPU))).cpu()
+    assert (learned - wanted).norm() < tolerance * wanted.norm()
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
@@ -74,8 +74,8 @@ def test_a_stopped_training_goes_on_to_the_same_bits(case: str, small_run, digit
     steps = 2 * overrides.get("random_batches", 12)
     with pytest.raises(InterruptedTraining):
         engine.train(runs, digits, GPU, StoppingManager(runs, folders, after=steps + 5))
-    found = engine.train(runs, digits, GPU, CheckpointManager(runs, folders))
-    for one, other in zip(found, engine.train(runs, digits, GPU), strict=True):
+    learned = engine.train(runs, digits, GPU, CheckpointManager(runs, folders))
+    for one, other in zip(learned, engine.train(runs, digits, GPU), strict=True):
         assert (one.accuracy[1] == other.accuracy[1]).all()
         weights = zip(one.network.parameters(), other.network.parameters(), strict=True)
         assert all(torch.equal(*pair) for pair in weights)

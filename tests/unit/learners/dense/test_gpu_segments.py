@@ -21,7 +21,7 @@ runs_kernels = pytest.mark.skipif(
 
 
 class PlainSegments:
-    """Every segment answers, and torch.optim.Adam moves all of them; only the winner has a gradient."""
+    """Every segment responds, and torch.optim.Adam moves all of them; only the winner has a gradient."""
 
     def __init__(self, run: RunConfig, weights: Tensor) -> None:
         self.run, self.weights = run, torch.nn.Parameter(weights.clone())
@@ -116,13 +116,13 @@ def test_learner_with_lazy_segments_equals_textbook(variant: str, small_run, dig
     monkeypatch.setattr(dense, "make_segments", lambda run, networks, lazy: make(run, networks, lazy=True))
     sizes = {"network__hidden_units": [3, 2], "num_tasks": 3, "epochs": 1, "batch_size": 128}
     runs = [small_run(variant, **sizes, seed=seed, network__winner_density=0.6) for seed in (1, 2)]
-    for run, found in zip(runs, learn(dense.DenseLearner, runs, digits, DEVICE), strict=True):
-        assert_equal(found, expected(run, digits), 1e-10)
+    for run, learned in zip(runs, learn(dense.DenseLearner, runs, digits, DEVICE), strict=True):
+        assert_equal(learned, expected(run, digits), 1e-10)
 
 
 @pytest.mark.skipif(INTERPRETED, reason="these are the tests that are run by the interpreter")
 def test_by_the_interpreter() -> None:
-    """The tests above on a CPU. Triton must be told before it is imported, so another process runs them."""
+    """The tests above on a CPU. Triton reads the variable when it is imported, so another process runs them."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -64,7 +64,7 @@ def test_lazy_segments_equal_adam_on_all(per_unit: int, phases: list[Phase], bet
             segments.reset_moments()
             step = 0
         segments.forget(step)
-        segments.answer(contexts[which])
+        segments.respond(contexts[which])
         for gate_gradient in draw_gradients(seed, steps):
             step += 1
             a = adam_constants(LEARNING_RATE, betas, EPSILON, step, np.float64)
@@ -77,15 +77,15 @@ def test_moments_that_are_lost_in_rounding_give_back_their_memory() -> None:
     segments = Segments(draw_layer(3), False, [0.5, 0.05])
     context = np.ones(SIZE)
     segments.forget(0)
-    segments.answer(context)
+    segments.respond(context)
     a = adam_constants(LEARNING_RATE, [0.5, 0.05], EPSILON, 1, np.float64)
     segments.advance(Threads(1), np.ones(UNITS), 1, a)
     assert (segments.slot >= 0).sum() == segments.num_slots == UNITS
     segments.forget(1 + segments.memory_steps)
-    segments.answer(context)
+    segments.respond(context)
     assert (segments.slot >= 0).sum() == UNITS
     segments.forget(2 + segments.memory_steps)
-    segments.answer(context)
+    segments.respond(context)
     assert (segments.slot >= 0).sum() == 0
     segments.advance(Threads(1), np.ones(UNITS), 3 + segments.memory_steps, a)
     assert segments.num_slots == UNITS

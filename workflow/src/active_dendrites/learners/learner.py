@@ -42,7 +42,7 @@ class Learner(ABC, Generic[E]):
     """Learns several seeds side by side.
 
     A learner is saved in two parts for each seed: its `state`, and the `changes` of what is large and mostly stays as
-    it is. All changes since the learner was made, in their order, and the last state are the whole of it.
+    it is. All changes since the learner was made, in their order, with the last state make all of it.
 
     Attributes:
         identity: names the arithmetic in checkpoints: those of one learner do not go on in another. It never changes,
@@ -114,9 +114,10 @@ class Learner(ABC, Generic[E]):
 
 
 class Tested(NamedTuple):
-    """What tests found on N tasks: accuracies (R, N), and what the last hidden layer did, (R, N, U).
+    """The tests of N tasks.
 
-    activity: the fraction of a task's test images for which a unit's output is not zero.
+    accuracy: (R, N), a fraction of a task's test images.
+    activity: (R, N, U), of the last hidden layer: the fraction of them for which a unit's output is not zero.
     """
 
     accuracy: np.ndarray

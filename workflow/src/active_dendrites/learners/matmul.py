@@ -74,7 +74,7 @@ class Products:
         if self.tf32_in_hardware:
             torch.backends.cuda.matmul.allow_tf32 = True
             product = torch.bmm(a, b)
-            torch.backends.cuda.matmul.allow_tf32 = False  # for these products alone: contexts are told apart exactly
+            torch.backends.cuda.matmul.allow_tf32 = False  # for these products alone: contexts are compared exactly
             return product
         if a.is_cpu:
             return torch.stack([multiply(*pair) for pair in zip(a, b, strict=True)])

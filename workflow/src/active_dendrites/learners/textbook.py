@@ -140,7 +140,7 @@ class TextbookNetwork:
 
 
 class PlainContexts:
-    """The context of each training batch, and that of each test image, whose task is not told."""
+    """The context of each training batch, and that of each test image, whose task is unknown."""
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.prototypes = run, []
@@ -181,7 +181,7 @@ def draw_batches(run: RunConfig, num_images: int, order: torch.Generator) -> lis
 
 
 def draw_keep(run: RunConfig, gates: list[Tensor] | None, draws: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
-    """Factors of dropout; of a gated layer they are drawn for the units that are on, then for some that are off."""
+    """Factors of dropout; of a gated layer they are drawn for the units that are on, then for others, which fill it up."""
     sizes, batch, factors = [784, *run.network.hidden_units], run.batch_size, []
     rates = [run.network.input_dropout, *[run.network.hidden_dropout] * len(run.network.hidden_units)]
     for layer, (size, rate) in enumerate(zip(sizes, rates, strict=True)):
@@ -265,14 +265,14 @@ class PlainClusters:
 
     def assign(self, batch: Tensor) -> int:
         size = len(batch)
-        for index, kept in enumerate(self.exemplars):
-            if plain_probability(kept.numpy(), batch.numpy()) < self.acceptance:
+        for index, exemplars in enumerate(self.exemplars):
+            if plain_probability(exemplars.numpy(), batch.numpy()) < self.acceptance:
                 count = self.counts[index]
                 self.means[index] = (count * self.means[index] + size * batch.mean(0)) / (count + size)
                 self.counts[index] += size
-                wanted = min(self.most_exemplars, len(kept) + size)
-                share = len(kept) / (len(kept) + size)
-                old = self._choose(kept, int(wanted * share))
+                wanted = min(self.most_exemplars, len(exemplars) + size)
+                share = len(exemplars) / (len(exemplars) + size)
+                old = self._choose(exemplars, int(wanted * share))
                 self.exemplars[index] = torch.cat([old, self._choose(batch, int(wanted * (1 - share)))])
                 return index
         self.exemplars.append(batch[: self.most_exemplars].clone())

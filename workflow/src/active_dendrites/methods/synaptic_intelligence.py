@@ -62,7 +62,7 @@ class SynapticIntelligence:
         torch._foreach_copy_(self.previous, self.parameters)
 
     def after_task(self) -> None:
-        """Importance += relu(w) / ((theta - anchor)^2 + damping), or relu of the whole sum; the anchor moves here."""
+        """Importance += relu(w) / ((theta - anchor)^2 + damping), or relu of the sum; the anchor moves here."""
         for path, importance, anchor, theta in zip(
             self.path, self.importance, self.anchor, self.parameters, strict=True
         ):

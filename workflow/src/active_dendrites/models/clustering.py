@@ -1,4 +1,4 @@
-"""Prototypes found while training: a batch joins the first cluster that it could come from. Source: method 3.3.
+"""Prototypes inferred while training: a batch joins the first cluster that it could come from. Source: method 3.3.
 
 "Could" is Hotelling's two-sample test. Most clusters are refused without it, by a bound that T^2 is never below, and
 of the others T^2 is computed only as closely as the decision needs; neither changes a decision. Everything is float64
@@ -84,7 +84,7 @@ def critical_t2(n1: int, n2: int, num_pixels: int, acceptance: float) -> float:
 
 
 class OnlineClusters:
-    """Clusters of batches, in the order in which they were found. Source: method 3.3.
+    """Clusters of batches, in the order in which they began. Source: method 3.3.
 
     Args:
         num_pixels: m, of each row.
@@ -101,8 +101,8 @@ class OnlineClusters:
         self.means = torch.zeros(0, num_pixels, dtype=torch.float64)
         self.counts: list[int] = []
         self.exemplars: list[Tensor] = []  # (at most most_exemplars, m) each
-        # Of the exemplars: their mean, a direction that told them from a batch (0 if none had to yet), and their
-        # scatter along it. Batches of a task differ little, so that the direction also tells them from the next.
+        # Of the exemplars: their mean, a direction that separated them from a batch (0 if none had to yet), and their
+        # scatter along it. Batches of a task differ little, so that the direction also separates them from the next.
         self._centres = torch.zeros_like(self.means)
         self._directions = torch.zeros_like(self.means)
         self._spreads = torch.zeros(0, dtype=torch.float64)
@@ -140,7 +140,7 @@ class OnlineClusters:
             raise ValueError(f"clustering: found a batch of shape {tuple(rows.shape)}, expected (B, {self.num_pixels})")
         self._critical(min(len(rows), self.most_exemplars), len(rows))  # refuses a first batch, too
         sample = _sample(rows)
-        index = self._find(sample)
+        index = self._first_accepting(sample)
         if index is None:
             self._add(rows, sample)
             return len(self) - 1
@@ -150,7 +150,7 @@ class OnlineClusters:
     def _critical(self, n1: int, n2: int) -> float:
         return critical_t2(n1, n2, self.num_pixels, self.acceptance)
 
-    def _find(self, batch: Sample) -> int | None:
+    def _first_accepting(self, batch: Sample) -> int | None:
         """The first cluster that accepts."""
         num_rows = len(batch.centred)
         critical = [self._critical(len(kept), num_rows) for kept in self.exemplars]
@@ -172,11 +172,11 @@ class OnlineClusters:
         ).tolist()  # (J,)
 
     def _add(self, rows: Tensor, batch: Sample) -> None:
-        kept = rows[: self.most_exemplars].clone()
-        self.exemplars.append(kept)
+        exemplars = rows[: self.most_exemplars].clone()
+        self.exemplars.append(exemplars)
         self.counts.append(len(rows))
         self.means = torch.cat([self.means, batch.mean[None]])
-        self._centres = torch.cat([self._centres, _sample(kept).mean[None]])
+        self._centres = torch.cat([self._centres, _sample(exemplars).mean[None]])
         self._directions = torch.cat([self._directions, torch.zeros_like(batch.mean)[None]])
         self._spreads = torch.cat([self._spreads, self._spreads.new_zeros(1)])
 
@@ -223,8 +223,8 @@ def _scale(n1: int, y: Sample) -> float:
 def _t2(x: Sample, y: Sample) -> float:
     rows, difference = _pooled(x, y)
     _, lengths, axes = torch.linalg.svd(rows, full_matrices=False)  # (r,), (r, m)
-    kept = lengths.square() > CUT_OFF * lengths[0].square()
-    return _scale(len(x.centred), y) * ((axes @ difference)[kept] / lengths[kept]).square().sum().item()
+    counted = lengths.square() > CUT_OFF * lengths[0].square()
+    return _scale(len(x.centred), y) * ((axes @ difference)[counted] / lengths[counted]).square().sum().item()
 
 
 def _t2_is_below(x: Sample, y: Sample, critical: float) -> bool:
@@ -257,7 +257,7 @@ def _t2_is_below(x: Sample, y: Sample, critical: float) -> bool:
 
 
 def _direction(x: Sample, mean: Tensor) -> Tensor:
-    """(m,) in the range of x's scatter, near the difference of x's mean and `mean`, so that it tells them apart.
+    """(m,) in the range of x's scatter, near the difference of x's mean and `mean`, so that it separates them.
 
     S (S + r)^-1 d for the scatter of x alone is d without what lies outside the range. r is a hundredth of the mean
     eigenvalue: on MNIST its bound is 0.7 of that of d, and it needs no decomposition.

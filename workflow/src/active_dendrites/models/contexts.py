@@ -1,7 +1,7 @@
 """Context vectors: which one enters the dendrites, while a task is learned and when it is tested.
 
 In training a batch has one context. At test each image takes the nearest of the prototypes known so far; the task is
-never told (method 3.2).
+unknown (method 3.2).
 
 Letters: P pixels, C size of the context, N prototypes.
 """
@@ -128,7 +128,7 @@ class TaskPrototypes:
 
 
 class InferredPrototypes:
-    """The mean of the cluster that a batch is found to belong to, in a random choice of pixels. Source: method 3.3.
+    """The mean of the cluster that a batch belongs to, in a random choice of pixels. Source: method 3.3.
 
     Clusters follow from the images and their order, not from the network: an epoch's contexts are inferred before it.
     """
@@ -188,8 +188,8 @@ class InferredPrototypes:
 
     @property
     def templates(self) -> Tensor:
-        whole = self.prototypes.new_zeros(len(self.prototypes), self.tasks.num_pixels)
-        return whole.index_copy(1, self.pixels.to(whole.device), self.prototypes)
+        templates = self.prototypes.new_zeros(len(self.prototypes), self.tasks.num_pixels)
+        return templates.index_copy(1, self.pixels.to(templates.device), self.prototypes)
 
 
 def make_contexts(run: RunConfig, tasks: PermutedTasks) -> Contexts:

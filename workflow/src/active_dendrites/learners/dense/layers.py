@@ -28,7 +28,7 @@ class Layer:
             self.weight.mul_(self.mask)
 
 
-def whole_layer(same: Sequence[MaskedLinear]) -> Layer:
+def stacked_layer(same: Sequence[MaskedLinear]) -> Layer:
     """One layer of R networks, whose parameters become views of it."""
     mask = None if same[0].mask is None else torch.stack([layer.mask for layer in same])
     return Layer(stacked([layer.weight for layer in same]), stacked([layer.bias for layer in same]), mask)
@@ -46,7 +46,7 @@ def layers_of(parameters: Sequence[Tensor]) -> list[Layer]:
 
 def stacked(parameters: Sequence[nn.Parameter]) -> Tensor:
     """R parameters as one tensor (R, ...), of which they become views."""
-    whole = torch.stack([parameter.detach() for parameter in parameters])
-    for parameter, own in zip(parameters, whole, strict=True):
+    together = torch.stack([parameter.detach() for parameter in parameters])
+    for parameter, own in zip(parameters, together, strict=True):
         parameter.data = own
-    return whole
+    return together

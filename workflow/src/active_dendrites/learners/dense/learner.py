@@ -17,7 +17,7 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.adam import Adam
 from active_dendrites.learners.dense.cuda_graph import Replayed
 from active_dendrites.learners.dense.dropout import Dropout
-from active_dendrites.learners.dense.layers import Layer, layers_of, parameters_of, whole_layer
+from active_dendrites.learners.dense.layers import Layer, layers_of, parameters_of, stacked_layer
 from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
 from active_dendrites.learners.learner import Epoch, Learner, Tested
@@ -86,7 +86,7 @@ class DenseLearner(Learner[DenseEpoch]):
         self.networks = [make_network(each, tasks, own.size) for each, own in zip(runs, self.contexts, strict=True)]
         self.winners, self.fixed_contexts = self.networks[0].winners, self.contexts[0].fixed
         self.products = Products(run.numerics.precision, on_gpu)
-        full = [whole_layer(same) for same in zip(*([*n.hidden, n.output] for n in self.networks), strict=True)]
+        full = [stacked_layer(same) for same in zip(*([*n.hidden, n.output] for n in self.networks), strict=True)]
         gated = run.network.task_gate_density is not None
         self.subnetworks = Subnetworks(runs, tasks, parameters_of(full)) if gated else None
         self.layers = layers_of(self.subnetworks.parameters) if self.subnetworks else full
@@ -128,7 +128,7 @@ class DenseLearner(Learner[DenseEpoch]):
 
     def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> DenseEpoch:
         """Start a pass over the task. Nothing waits for the device: the orders go there at once."""
-        if task != self.shown:  # not at each epoch: it takes as long as some steps
+        if task != self.shown:  # not at each epoch: it takes as long as several steps
             self.tasks.write_images(task, self.images)
             self.shown = task
         contexts_before = [contexts.snapshot() for contexts in self.contexts]
@@ -163,12 +163,12 @@ class DenseLearner(Learner[DenseEpoch]):
         """The next step of the epoch, for all seeds."""
         rows = self.orders.index_select(1, self.done).squeeze(1)  # (R, B)
         share = self.share.index_select(0, self.done)  # (1, B)
-        wanted = self.one_hot[self.tasks.train_labels[rows]]  # (R, B, classes)
+        targets = self.one_hot[self.tasks.train_labels[rows]]  # (R, B, classes)
         gates = self._gates()
         logits, passes = self._forward(self.images[rows], gates, self.dropout.draw())
-        found = logits.log_softmax(-1)
-        self.loss -= ((found * wanted).sum(2) * share).sum(1)
-        gradients = self._backward((found.exp() - wanted) * share[..., None], gates, passes)
+        log_probabilities = logits.log_softmax(-1)
+        self.loss -= ((log_probabilities * targets).sum(2) * share).sum(1)
+        gradients = self._backward((log_probabilities.exp() - targets) * share[..., None], gates, passes)
         integrated = self.consolidation.before_step(gradients) if self.consolidation else []
         self.adam.step(gradients)
         for layer in self.layers:
@@ -202,10 +202,10 @@ class DenseLearner(Learner[DenseEpoch]):
         for index, k in enumerate(self.winners):
             inputs, weight, y = layers[index].respond(x, self.products)
             h = y * gates[index] if gates else y
-            lost, kept = non_winners(h, k), keep[index + 1]
-            x = h.masked_fill(lost, 0)
-            x = x if kept is None else x * kept
-            passes.append(Pass(inputs, weight, y, lost, kept))
+            off, factors = non_winners(h, k), keep[index + 1]
+            x = h.masked_fill(off, 0)
+            x = x if factors is None else x * factors
+            passes.append(Pass(inputs, weight, y, off, factors))
         inputs, weight, logits = layers[-1].respond(x, self.products)
         return logits, [*passes, Pass(inputs, weight)]
 
@@ -216,10 +216,10 @@ class DenseLearner(Learner[DenseEpoch]):
         """
         gradients, of_segments = [], []
         for index in reversed(range(len(passes))):
-            inputs, weight, y, lost, kept = passes[index]
+            inputs, weight, y, off, factors = passes[index]
             if index < len(self.winners):  # dy is still that of the layer's output
-                dy = dy if kept is None else dy * kept
-                dy = dy.masked_fill(lost, 0)
+                dy = dy if factors is None else dy * factors
+                dy = dy.masked_fill(off, 0)
                 if gates:
                     gate, upstream = gates[index], dy
                     dy = dy * gate
@@ -272,15 +272,15 @@ class DenseLearner(Learner[DenseEpoch]):
         """What a state holds of the tensors with an axis of seeds; between tasks, subnetworks are in the full ones."""
         if self.subnetworks and not within_task:
             return self.subnetworks.tensors()
-        kept = {"loss": [self.loss], "parameters": self.adam.parameters}
+        tensors = {"loss": [self.loss], "parameters": self.adam.parameters}
         if self.subnetworks:
-            kept |= self.subnetworks.tensors()
+            tensors |= self.subnetworks.tensors()
         if needs_moments(self.run, within_task):
-            kept |= {"first": self.adam.first, "second": self.adam.second}
+            tensors |= {"first": self.adam.first, "second": self.adam.second}
         if self.consolidation:
             names = "path", "importance", "anchor", "previous"
-            kept |= {name: getattr(self.consolidation, name) for name in names}
-        return kept
+            tensors |= {name: getattr(self.consolidation, name) for name in names}
+        return tensors
 
     def _numbers(self) -> State:
         """What a state holds besides, the same for all seeds."""
@@ -318,7 +318,7 @@ class DenseLearner(Learner[DenseEpoch]):
         """
         tables = [network.gates(own.prototypes) for network, own in zip(self.networks, self.contexts, strict=True)]
         tested = [self._test(task, tables) for task in which]
-        accuracy, activity = (torch.stack(found, 1).double() for found in zip(*tested, strict=True))
+        accuracy, activity = (torch.stack(of_tasks, 1).double() for of_tasks in zip(*tested, strict=True))
         num_images = len(self.tasks.test_labels)
         return Tested((accuracy / num_images).cpu().numpy(), (activity / num_images).float().cpu().numpy())
 
@@ -350,8 +350,8 @@ class Pass(NamedTuple):
     inputs: Tensor  # (R, B, I), as they entered the product
     weight: Tensor  # (R, U, I), likewise
     y: Tensor | None = None  # (R, B, U), before the gate
-    lost: Tensor | None = None  # (R, B, U) bool
-    kept: Tensor | None = None  # (R, B, U), factors of dropout
+    off: Tensor | None = None  # (R, B, U) bool: the non-winners
+    factors: Tensor | None = None  # (R, B, U), of dropout
 
 
 def nearest_prototype(x: Tensor, prototypes: Tensor) -> Tensor:

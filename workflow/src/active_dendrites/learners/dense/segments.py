@@ -48,7 +48,7 @@ class SegmentLayer(Protocol):
         """Take over the state of each seed, and all changes."""
 
 
-class WholeSegments:
+class EagerSegments:
     """The segments of one layer of R networks as parameters like any others.
 
     Args:
@@ -61,7 +61,7 @@ class WholeSegments:
     def __init__(self, weights: Tensor) -> None:
         self.weights, self.parameters = weights, [weights]
         self.context = weights.new_zeros(len(weights), weights.shape[-1])
-        self.places = torch.arange(weights.shape[2], device=weights.device)
+        self.segment_index = torch.arange(weights.shape[2], device=weights.device)
         self.winner = torch.zeros(*weights.shape[:2], 1, dtype=torch.int64, device=weights.device)
         self.changeable_bytes = 0  # weights are among the learner's parameters, and all move at each step
 
@@ -75,7 +75,7 @@ class WholeSegments:
 
     def learn(self, gradient: Tensor) -> list[Tensor]:
         """The gradient of a unit's strongest response is the winner's."""
-        of_segments = gradient[..., None] * (self.places == self.winner)  # (R, U, S)
+        of_segments = gradient[..., None] * (self.segment_index == self.winner)  # (R, U, S)
         return [of_segments[..., None] * self.context[:, None, None]]
 
     def state(self, seed: int, moments: bool) -> State:
@@ -88,7 +88,7 @@ class WholeSegments:
         self.context.copy_(torch.stack([state["context"] for state in states]))
 
 
-class RuledSegments(WholeSegments):
+class RuledSegments(EagerSegments):
     """The same under any rule, with autograd's gradient of it.
 
     Args:
@@ -122,7 +122,7 @@ def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> li
         rule = choose("network.segment_rule", run.network.segment_rule, **SEGMENT_RULES)
         return [RuledSegments(layer, rule) for layer in weights]
     if not lazy:
-        return [WholeSegments(layer) for layer in weights]
+        return [EagerSegments(layer) for layer in weights]
     from active_dendrites.learners.dense.triton_segments import (
         LazySegments,  # needs Triton, which comes with PyTorch for CUDA alone
     )

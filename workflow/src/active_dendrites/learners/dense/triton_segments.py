@@ -22,7 +22,7 @@ NEVER = -(2**30)  # the step of a last gradient that there never was
 
 @triton.jit
 def pick(values, s, i):
-    """The value at place i of `values`, whose places are `s`."""
+    """The value at index i of `values`, whose indices are `s`."""
     return tl.sum(tl.where(s == i, values, 0), 0)
 
 
@@ -53,7 +53,7 @@ def advance(
     real = segments.dtype.element_ty
     u = tl.program_id(0).to(tl.int64)
     s, c = tl.arange(0, S_BLOCK), tl.arange(0, C_BLOCK)
-    here, inside, there = u * S + s, s < S, c < C
+    own, is_segment, is_entry = u * S + s, s < S, c < C
     step = tl.load(steps)
     log1, log2 = tl.load(constants), tl.load(constants + 1)
     beta1, rest1 = tl.load(constants + 2).to(real), tl.load(constants + 3).to(real)
@@ -62,46 +62,46 @@ def advance(
     scale = (1 / tl.sqrt(1 - tl.exp(step.to(tl.float64) * log2))).to(real)
     epsilon = tl.load(constants + 7).to(real)
 
-    x = tl.load(context + c, mask=there, other=0)
-    answers = tl.load(responses + here, mask=inside, other=0)
-    gained = tl.load(last_gain + here, mask=inside, other=0)
+    x = tl.load(context + c, mask=is_entry, other=0)
+    updated = tl.load(responses + own, mask=is_segment, other=0)
+    gained = tl.load(last_gain + own, mask=is_segment, other=0)
     g = tl.where(s == tl.load(winner + u), tl.load(gradient + u), 0)
     gains = g != 0
     missed = (step - 1 - gained - REST).to(tl.float64)
     v = tl.where(missed > 0, tl.exp(missed * log2), 1).to(real)  # what is left of the second; nothing is of the first
-    moving = inside & (gains | (step - gained <= REST))
-    tl.store(last_gain + here, step, mask=gains)
+    moving = is_segment & (gains | (step - gained <= REST))
+    tl.store(last_gain + own, step, mask=gains)
     if SHARED:
-        m = beta1 * tl.load(first + here, mask=moving, other=0) + rest1 * g
-        v = beta2 * v * tl.load(second + here, mask=moving, other=0) + rest2 * g * g
-        tl.store(first + here, m, mask=moving)
-        tl.store(second + here, v, mask=moving)
+        m = beta1 * tl.load(first + own, mask=moving, other=0) + rest1 * g
+        v = beta2 * v * tl.load(second + own, mask=moving, other=0) + rest2 * g * g
+        tl.store(first + own, m, mask=moving)
+        tl.store(second + own, v, mask=moving)
 
     i = tl.min(tl.where(moving, s, S_BLOCK), 0)
     while i < S_BLOCK:
         at = (u * S + i) * C + c
-        row = tl.load(segments + at, mask=there, other=0)
+        row = tl.load(segments + at, mask=is_entry, other=0)
         if SHARED:  # the moments of the row are m * x and v * x^2
             row -= size * pick(m, s, i) * x / (tl.sqrt(pick(v, s, i)) * scale * tl.abs(x) + epsilon)
         else:
             gx = pick(g, s, i) * x
-            row_m = beta1 * tl.load(first + at, mask=there, other=0) + rest1 * gx
-            row_v = beta2 * pick(v, s, i) * tl.load(second + at, mask=there, other=0) + rest2 * gx * gx
-            tl.store(first + at, row_m, mask=there)
-            tl.store(second + at, row_v, mask=there)
+            row_m = beta1 * tl.load(first + at, mask=is_entry, other=0) + rest1 * gx
+            row_v = beta2 * pick(v, s, i) * tl.load(second + at, mask=is_entry, other=0) + rest2 * gx * gx
+            tl.store(first + at, row_m, mask=is_entry)
+            tl.store(second + at, row_v, mask=is_entry)
             row -= size * row_m / (tl.sqrt(row_v) * scale + epsilon)
-        tl.store(segments + at, row, mask=there)
-        answers = tl.where(s == i, tl.sum(row * x, 0), answers)
+        tl.store(segments + at, row, mask=is_entry)
+        updated = tl.where(s == i, tl.sum(row * x, 0), updated)
         i = tl.min(tl.where(moving & (s > i), s, S_BLOCK), 0)
 
-    tl.store(responses + here, answers, mask=moving)
-    best = tl.minimum(tl.argmax(tl.where(inside, tl.abs(answers), -1), 0), S - 1)  # inside even if there are NaNs
+    tl.store(responses + own, updated, mask=moving)
+    best = tl.minimum(tl.argmax(tl.where(is_segment, tl.abs(updated), -1), 0), S - 1)  # below S even if there are NaNs
     tl.store(winner + u, best)
-    tl.store(gate + u, 1 / (1 + tl.exp(-pick(answers, s, best))))
+    tl.store(gate + u, 1 / (1 + tl.exp(-pick(updated, s, best))))
 
 
 class LazySegments:
-    """The segments of one layer of R networks; the counterpart of `dense.WholeSegments`, with Adam of its own.
+    """The segments of one layer of R networks; the counterpart of `dense.segments.EagerSegments`, with Adam of its own.
 
     Segments that rest are left out (`learners.lazy_adam`). Where Adam is reset for each task, moments are multiples of
     the task's one context: two numbers a segment.
@@ -133,7 +133,7 @@ class LazySegments:
         self.changeable_bytes = sum(rows[0].nbytes for rows in self._rows().values())
 
     def begin(self, context: Tensor) -> None:
-        """Answer the context of a new task, (R, C), the same for all networks, with every segment."""
+        """Let every segment respond to the context of a new task, (R, C), the same for all networks."""
         if self.shared:
             self.moved |= self._moving_since()
             self.saved_step = 0
@@ -172,11 +172,11 @@ class LazySegments:
         """See `Learner.state`; nothing where all that is not weights is about to be reset."""
         if not moments:
             return {}
-        kept = {name: copied(getattr(self, name)[seed]) for name in self._kept()}
-        return kept | {"context": copied(self.context), "steps": self.steps.item()}
+        state = {name: copied(getattr(self, name)[seed]) for name in self._saved()}
+        return state | {"context": copied(self.context), "steps": self.steps.item()}
 
-    def _kept(self) -> list[str]:
-        """The tensors with an axis of seeds that are saved whole."""
+    def _saved(self) -> list[str]:
+        """The tensors with an axis of seeds that a state holds."""
         return ["responses", "last_gain", "winner", "gate", *(["first", "second"] if self.shared else [])]
 
     def changes(self, moments: bool, everything: bool) -> list[State]:
@@ -184,12 +184,12 @@ class LazySegments:
         moved = (self.moved | self._moving_since()) | everything
         self.moved.zero_()
         self.saved_step = self.steps.item() if moments else 2**30  # nothing moves before the reset
-        found = []
+        changes = []
         for seed, rows in enumerate(moved.flatten(1)):
             rows = rows.nonzero().squeeze(1)
             changed = {name: copied(tensor[seed].flatten(0, 1)[rows]) for name, tensor in self._rows().items()}
-            found.append({"rows": copied(rows), **changed} if len(rows) else {})
-        return found
+            changes.append({"rows": copied(rows), **changed} if len(rows) else {})
+        return changes
 
     def _rows(self) -> dict[str, Tensor]:
         """The tensors (R, U, S, C) of which changes are saved."""
@@ -203,7 +203,7 @@ class LazySegments:
                 rows = change["rows"].to(self.weights.device)
                 for name, tensor in self._rows().items():
                     tensor[seed].flatten(0, 1)[rows] = change[name].to(tensor.device)
-            for name in self._kept() if state else []:
+            for name in self._saved() if state else []:
                 getattr(self, name)[seed].copy_(state[name])
         if states[0]:
             self.context.copy_(states[0]["context"])

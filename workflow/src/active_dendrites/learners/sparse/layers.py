@@ -66,9 +66,9 @@ class SparseInput:
     def fill(self, threads: Threads, y: np.ndarray, gates: np.ndarray, context_of: np.ndarray, k: int) -> None:
         """Take over the winners among the responses y of the layer below."""
         units = len(self.column_start) - 1
-        found = self.count, *self.rows
-        threads.run(kernels.select_winners, len(self.count), y, gates, context_of, units, k, *found)
-        kernels.pack(*found, self.start, self.index, self.value)
+        rows = self.count, *self.rows
+        threads.run(kernels.select_winners, len(self.count), y, gates, context_of, units, k, *rows)
+        kernels.pack(*rows, self.start, self.index, self.value)
 
     def count_active(self) -> np.ndarray:
         """For each input the samples in which it is not zero, (I,)."""
@@ -189,7 +189,7 @@ class Weights:
 
     @property
     def movable_rows(self) -> int:
-        """The inputs whose weights can move: all pixels, since black ones are not zero, or the activated units below."""
+        """The inputs whose weights can move: all pixels, as black ones are not zero, or the activated units below."""
         return self.inputs if self.below is None else self.below.num_activated
 
     def reset_moments(self) -> None:
@@ -218,9 +218,9 @@ class Weights:
 
         Between tasks consolidation has the weights for its anchor and no path.
         """
-        kept = {"theta": self.theta, "base": self.base, "unit": self.unit}
-        kept["si"] = self.si if within_task else self.si[1:2]
-        return as_tensors(kept | ({"m": self.m, "v": self.v, "live": np.array(self.num_activated)} if moments else {}))
+        state = {"theta": self.theta, "base": self.base, "unit": self.unit}
+        state["si"] = self.si if within_task else self.si[1:2]
+        return as_tensors(state | ({"m": self.m, "v": self.v, "live": np.array(self.num_activated)} if moments else {}))
 
     def restore(self, state: State) -> None:
         """Take over a state; the layer below has its own already."""

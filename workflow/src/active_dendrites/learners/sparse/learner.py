@@ -105,24 +105,24 @@ class SparseLearner:
             segments.forget(self.step)
         context = self.contexts.begin_task(task)
         if context is not None:
-            self.answer(context[0])
+            self.set_context(context[0])
 
-    def answer(self, context: torch.Tensor) -> None:
+    def set_context(self, context: torch.Tensor) -> None:
         """Take over a context, (C,), for the batches that follow."""
         for segments in self.segments:
-            segments.answer(np.ascontiguousarray(context.numpy()))
+            segments.respond(np.ascontiguousarray(context.numpy()))
         self.gates = self._training_gates()
 
     def begin_epoch(self, task: int, order: torch.Generator, state: State | None = None) -> "SparseEpoch":
         """Start a pass over the task, or go on with the one that was saved in a state."""
         return SparseEpoch(self, task, self.batches.draw(order), state)
 
-    def learn_batch(self, rows: np.ndarray, place: np.ndarray) -> float:
-        """One step on the training images `rows`, their pixels put in `place`; returns the loss before it."""
+    def learn_batch(self, rows: np.ndarray, position: np.ndarray) -> float:
+        """One step on the training images `rows`, with each pixel at its `position`; returns the loss before it."""
         run, labels = self.run, self.tasks.train_labels.numpy()[rows]
         buffers = self.buffers if len(rows) == run.batch_size else self._buffers(len(rows))
         self.step += 1
-        self._respond(buffers, self.images.train, rows, place, self.gates)
+        self._respond(buffers, self.images.train, rows, position, self.gates)
         self._activate(buffers)
         loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
         step = 1 if self.corrects_as_first else self.step
@@ -141,11 +141,11 @@ class SparseLearner:
         return loss
 
     def _respond(
-        self, buffers: "Buffers", source: Images, rows: np.ndarray, place: np.ndarray, gates: list, of=None
+        self, buffers: "Buffers", source: Images, rows: np.ndarray, position: np.ndarray, gates: list, of=None
     ) -> None:
         """Responses of all layers to the images `rows`; gates[layer][of[b]] scale sample b's units."""
         first = buffers.inputs[0]
-        kernels.gather_pixels(rows, *source, place, self.images.scale, first.start, first.index, first.value)
+        kernels.gather_pixels(rows, *source, position, self.images.scale, first.start, first.index, first.value)
         of = buffers.first_context[: len(rows)] if of is None else of
         for index, layer in enumerate(self.layers):
             buffers.inputs[index].respond(self.threads, layer, buffers.y[index])
@@ -181,7 +181,7 @@ class SparseLearner:
         return np.array([strength, self.integrates_penalty], self.dtype)
 
     def end_task(self) -> None:
-        """Consolidate what was learned; the network holds it from here."""
+        """Consolidate what was learned; from here on, the network holds it."""
         damping = self.run.consolidation.damping
         for layer in self.layers:
             if len(layer.si):
@@ -241,13 +241,13 @@ class SparseLearner:
 
     def _test(self, task: int, gates: list[np.ndarray], nearest: Prototypes | None) -> tuple[float, np.ndarray]:
         """Accuracy, and for each unit of the last hidden layer the fraction of images that switch it on, (U,)."""
-        place, labels, correct = self.images.places(task), self.tasks.test_labels.numpy(), 0
+        position, labels, correct = self.images.positions(task), self.tasks.test_labels.numpy(), 0
         active = np.zeros(self.layers[-1].inputs, np.int64)
         for start in range(0, len(labels), TEST_BATCH):
             rows = np.arange(start, min(start + TEST_BATCH, len(labels)))
             buffers = self.test_buffers if len(rows) == TEST_BATCH else self._buffers(len(rows))
-            of = nearest.infer(self.threads, self.images.test, rows, place, buffers.inputs[0]) if nearest else None
-            self._respond(buffers, self.images.test, rows, place, gates, of)
+            of = nearest.infer(self.threads, self.images.test, rows, position, buffers.inputs[0]) if nearest else None
+            self._respond(buffers, self.images.test, rows, position, gates, of)
             correct += kernels.count_correct(buffers.y[-1], labels[rows], self.run.network.output_units)
             active += buffers.inputs[-1].count_active()
         by_unit = active[self.layers[-2].unit.argsort()] if len(self.layers) > 1 else active
@@ -270,7 +270,7 @@ class SparseEpoch:
     def __init__(
         self, learner: SparseLearner, task: int, rows: Sequence[torch.Tensor], state: State | None = None
     ) -> None:
-        self.learner, self.rows, self.place = learner, rows, learner.images.places(task)
+        self.learner, self.rows, self.position = learner, rows, learner.images.positions(task)
         self.contexts_before = learner.contexts.snapshot()
         self.contexts = None if learner.contexts.fixed else learner.contexts.of_batches(task, rows)
         self.steps_taken: int = state["done"] if state else 0
@@ -282,8 +282,8 @@ class SparseEpoch:
 
     def learn_step(self) -> None:
         if self.contexts is not None:
-            self.learner.answer(self.contexts[self.steps_taken])
-        self.loss += self.learner.learn_batch(self.rows[self.steps_taken].numpy(), self.place)
+            self.learner.set_context(self.contexts[self.steps_taken])
+        self.loss += self.learner.learn_batch(self.rows[self.steps_taken].numpy(), self.position)
         self.steps_taken += 1
 
     @property

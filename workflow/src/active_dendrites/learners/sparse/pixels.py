@@ -27,8 +27,8 @@ class PixelLists:
         kernels.list_pixels(images.numpy(), start, pixel, byte)
         return start, pixel, byte
 
-    def places(self, task: int) -> np.ndarray:
-        """Where the task puts each pixel: the inverse of its permutation."""
+    def positions(self, task: int) -> np.ndarray:
+        """(P,), where the task puts each pixel: the inverse of its permutation."""
         return self.tasks.permutations[task].argsort().numpy().astype(np.int32)
 
 
@@ -45,9 +45,9 @@ class Prototypes:
         self.scale = images.scale
 
     def infer(
-        self, threads: Threads, source: Images, rows: np.ndarray, place: np.ndarray, pixels: SparseInput
+        self, threads: Threads, source: Images, rows: np.ndarray, position: np.ndarray, pixels: SparseInput
     ) -> np.ndarray:
-        kernels.gather_pixels(rows, *source, place, self.scale, pixels.start, pixels.index, pixels.value)
+        kernels.gather_pixels(rows, *source, position, self.scale, pixels.start, pixels.index, pixels.value)
         closeness = np.empty((1, len(rows), self.weight.shape[2]), self.weight.dtype)
         threads.run(kernels.respond, 1, self.weight, self.base, *(pixels.start, pixels.index, pixels.value), closeness)
         return closeness[0].argmax(1)

@@ -61,8 +61,8 @@ class SparseSeedGroup(Learner[SeedGroupEpoch]):
             learner.end_task()
 
     def evaluate(self, which: Sequence[int]) -> Tested:
-        found = [learner.evaluate(which) for learner in self.learners]
-        return Tested(*(np.concatenate(same) for same in zip(*found, strict=True)))
+        tested = [learner.evaluate(which) for learner in self.learners]
+        return Tested(*(np.concatenate(same) for same in zip(*tested, strict=True)))
 
     def state(self, epoch: SeedGroupEpoch | None) -> Iterator[State]:
         return (learner.state(own) for learner, own in self._with_epochs(epoch))

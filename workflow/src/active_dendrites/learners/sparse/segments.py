@@ -51,11 +51,11 @@ class Segments:
         self.free += self.slot[forgotten].tolist()
         self.slot[forgotten] = -1
 
-    def answer(self, context: np.ndarray) -> None:
-        """Answer a new context, (C,), with every segment."""
+    def respond(self, context: np.ndarray) -> None:
+        """Let every segment respond to a new context, (C,)."""
         self.context = context
-        answers = torch.from_numpy(self.weights).flatten(0, 1) @ torch.from_numpy(context)
-        self.responses = answers.view(self.slot.shape).numpy()
+        responses = torch.from_numpy(self.weights).flatten(0, 1) @ torch.from_numpy(context)
+        self.responses = responses.view(self.slot.shape).numpy()
         self.winner = np.abs(self.responses).argmax(1)
 
     def gate(self) -> np.ndarray:
@@ -65,9 +65,9 @@ class Segments:
     def advance(self, threads: Threads, gate_gradient: np.ndarray, step: int, a: np.ndarray) -> None:
         """One Adam step of all segments, given each gate's gradient before the sigmoid, (U,)."""
         self._activate(self.every[gate_gradient != 0], step)
-        answers = self.weights, self.context, self.responses, self.winner, gate_gradient
+        layer = self.weights, self.context, self.responses, self.winner, gate_gradient
         moments = self.slot, self.m, self.v, self.active, self.num_active, self.last_gain
-        threads.run(advance_segments, len(self.every), *answers, *moments, step, self.momentum_steps, a)
+        threads.run(advance_segments, len(self.every), *layer, *moments, step, self.momentum_steps, a)
 
     def _activate(self, units: np.ndarray, step: int) -> None:
         """Let the winners of these units move: moments for those without, aged moments for those that rested."""
@@ -87,8 +87,8 @@ class Segments:
         """See `Learner.state`; nothing where moments are about to be reset."""
         if not moments:
             return {}
-        kept = {name: getattr(self, name) for name in ("context", "responses", "winner", "last_gain", "num_active")}
-        return as_tensors(kept | {"active": self._active(), "has_moments": self.slot >= 0})
+        state = {name: getattr(self, name) for name in ("context", "responses", "winner", "last_gain", "num_active")}
+        return as_tensors(state | {"active": self._active(), "has_moments": self.slot >= 0})
 
     def _active(self) -> np.ndarray:
         """The segments that can move, of each unit: (U, as many as any unit has)."""
@@ -111,8 +111,8 @@ class Segments:
         if not moments:
             return
         active = self._active()
-        units, places = np.nonzero(np.arange(active.shape[1]) < self.num_active[:, None])
-        self.moved[units, active[units, places]] = True
+        units, index = np.nonzero(np.arange(active.shape[1]) < self.num_active[:, None])
+        self.moved[units, active[units, index]] = True
 
     def restore(self, state: State, changes: Iterable[State]) -> None:
         """Take over a state and all changes."""
@@ -134,8 +134,8 @@ class Segments:
         self.slot[saved["has_moments"]] = np.arange(self.num_slots)
         for change in changes:
             slots = self.slot.reshape(-1)[change["with_moments"]]
-            kept = slots >= 0  # others have been forgotten since
-            self.m[slots[kept]], self.v[slots[kept]] = change["m"][kept], change["v"][kept]
+            known = slots >= 0  # others have been forgotten since
+            self.m[slots[known]], self.v[slots[known]] = change["m"][known], change["v"][known]
 
     def _add_slot(self, u: int, s: int) -> None:
         if self.free:

@@ -169,12 +169,12 @@ def transpose(start, index, value, column_start, sample, column_value):
         column_start[index[i] + 1] += 1
     for j in range(1, column_start.size):
         column_start[j] += column_start[j - 1]
-    place = column_start[:-1].copy()
+    free = column_start[:-1].copy()
     for b in range(start.size - 1):
         for i in range(start[b], start[b + 1]):
-            to = place[index[i]]
+            to = free[index[i]]
             sample[to], column_value[to] = b, value[i]
-            place[index[i]] += 1
+            free[index[i]] += 1
 
 
 @compiled
@@ -191,13 +191,13 @@ def list_pixels(images, start, pixel, byte):
 
 
 @compiled
-def gather_pixels(rows, image_start, pixel, byte, place, scale, start, index, value):
-    """The non-zero pixels of the images `rows`, permuted: CSR. place: where the task puts each pixel."""
+def gather_pixels(rows, image_start, pixel, byte, position, scale, start, index, value):
+    """The non-zero pixels of the images `rows`, permuted: CSR. position: of each pixel in the task."""
     n = 0
     for b in range(rows.size):
         start[b] = n
         for i in range(image_start[rows[b]], image_start[rows[b] + 1]):
-            index[n], value[n] = place[pixel[i]], scale * byte[i]
+            index[n], value[n] = position[pixel[i]], scale * byte[i]
             n += 1
     start[rows.size] = n
 

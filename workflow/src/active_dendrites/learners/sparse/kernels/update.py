@@ -27,7 +27,7 @@ def pass_active(first, last, upstream, x, gate, dx):
 def backpropagate(first, last, tiles, weight, dy, start, index, gate, dx):
     """Gradient at the inputs that were not zero, gated: dx[tile', b, lane'] for samples first to last.
 
-    Inputs that were zero pass none, and units that lost pass none down: only the weights between the two are read.
+    Inputs that were zero pass none, and non-winners pass none down: only the weights between the two are read.
     dx must be zero before. tiles: how many of the units' tiles can hold winners. gate: (T', L') of the layer below,
     one for the batch.
     """
@@ -184,8 +184,8 @@ def exchange_columns(first, last, weight, pairs):
     for j in range(first, last):
         for n in range(pairs.shape[0]):
             a, b = pairs[n]
-            here, there = weight[a // lanes, j], weight[b // lanes, j]
-            here[a % lanes], there[b % lanes] = there[b % lanes], here[a % lanes]
+            row_a, row_b = weight[a // lanes, j], weight[b // lanes, j]
+            row_a[a % lanes], row_b[b % lanes] = row_b[b % lanes], row_a[a % lanes]
 
 
 @compiled
@@ -193,9 +193,9 @@ def exchange_rows(first, last, weight, pairs):
     """Exchange inputs in weight[tile, row, lane], for the tiles first to last."""
     for tile in range(first, last):
         for n in range(pairs.shape[0]):
-            here, there = weight[tile, pairs[n, 0]], weight[tile, pairs[n, 1]]
+            row_a, row_b = weight[tile, pairs[n, 0]], weight[tile, pairs[n, 1]]
             for u in range(weight.shape[2]):
-                here[u], there[u] = there[u], here[u]
+                row_a[u], row_b[u] = row_b[u], row_a[u]
 
 
 @compiled
