@@ -51,7 +51,7 @@ rule reproduction:
 
 # Its files have no output declared: they are kept in git, and Snakemake would remove them where a job fails.
 rule reference:
-    """Verdicts, main figure and the README's table from the measured runs kept in git; trains nothing."""
+    """Verdicts, figures and the README's table from the measured runs kept in git; trains nothing."""
     input:
         runs=f"{REFERENCE}/runs.csv",
         published="config/published.yaml",

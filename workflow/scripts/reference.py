@@ -1,22 +1,22 @@
-"""Keep what was measured at full scale (results/reference/runs.csv), and make verdicts, figure and README from it."""
+"""Keep what was measured at full scale, results/reference/runs.csv; make verdicts, figures and pages of it."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.figures import curves as plotting_curves
-from active_dendrites.figures import style as plotting
-from active_dendrites.reports.reference_pages import judged_runs, status, summary_table, with_status
+from active_dendrites.evaluation.tables import write_table
+from active_dendrites.figures.notebooks import draw_by_notebook
+from active_dendrites.reports.reference_pages import status, with_status
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
 from active_dendrites.reproduction.reference import FILE, ReferenceRow, merge, read_rows
+from active_dendrites.reproduction.reference_tables import KINDS, judged_runs, reference_table
 from active_dendrites.reproduction.verdicts import unexplained
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import Published, read_published
 
 TEMPLATES = Path(__file__).parents[1] / "report"
-MAIN_FIGURE, LIMITS = "comparison", (60, 100)  # of its accuracy axis, %, as in its notebook
-MOST_TASKS = 100  # the paper's axis suits runs that go as far
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
 def main() -> None:
@@ -61,24 +61,30 @@ def write_reports(arguments: argparse.Namespace) -> None:
     published = read_published(declarations)
     report = make_report(declarations, published, "paper", *judged_runs(declarations, published, rows))
     write_report(report, TEMPLATES, folder / "reproduction")
-    draw(declarations, published, rows, folder / "figures" / MAIN_FIGURE)
+    not_run = draw_figures(declarations, published, rows, folder)
     if arguments.readme:
         write_status(arguments.readme, report, folder)
     print(report.summary)
+    if not_run:
+        print(f"Not drawn, since none of their variants was run: {', '.join(not_run)}.")
     for note in (*report.left_out, *unexplained(report.comparisons)):
         print(note)
 
 
-def draw(declarations: Declarations, published: Published, rows: list[ReferenceRow], prefix: Path) -> None:
-    """The main figure, if there are runs for it."""
-    table = summary_table(declarations, published, MAIN_FIGURE, rows)
-    if table.empty:
-        print(f"{prefix}.svg: not drawn, since no run of its variants is there.")
-        return
-    limits = LIMITS if table["num_tasks"].max() == MOST_TASKS else None
-    title = declarations.experiments[MAIN_FIGURE].title
-    figure = plotting_curves.draw_curves(table, title, plotting_curves.ACCURACY, limits)
-    plotting.save_figure(figure, f"{prefix}.svg", f"{prefix}.png")
+def draw_figures(declarations: Declarations, published: Published, rows: list[ReferenceRow], folder: Path) -> list[str]:
+    """Tables and figures of all experiments that runs.csv is enough for, by their notebooks; those without any run."""
+    not_run = []
+    for name, declared in declarations.experiments.items():
+        if declared.kind not in KINDS:
+            continue
+        table = reference_table(declarations, published, name, rows)
+        if table["accuracy"].isna().all():
+            not_run.append(name)
+            continue
+        path = folder / "tables" / f"{name}.csv"
+        write_table(path, table)
+        draw_by_notebook(NOTEBOOKS / f"{name}.ipynb", path, declared.title, folder / "figures" / name)
+    return not_run
 
 
 def write_status(readme: Path, report: Report, folder: Path) -> None:

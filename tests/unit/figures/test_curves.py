@@ -132,15 +132,71 @@ def test_other_data_give_other_bytes(table: pd.DataFrame, tmp_path: Path) -> Non
 
 def test_every_value_is_drawn_in_percent(table: pd.DataFrame) -> None:
     figure = draw(table)
-    assert values(figure, "accuracy-prototype") == values(figure, "line-accuracy-prototype") == [94.5, 94.55]
+    assert values(figure, "accuracy-si_prototype") == values(figure, "line-accuracy-si_prototype") == [97.65, 97.0]
     assert values(figure, "accuracy-prototype_corrected") == [97.52]
     assert values(figure, "accuracy-xdg") == [98.1, 97.1]
     assert values(figure, "published-prototype") == [97.4744, 94.5509]
     assert values(figure, "published-si_mlp") == [98.0, 97.1]
-    bars = part(figure, "interval-accuracy-prototype")
+    bars = part(figure, "interval-accuracy-si_prototype")
     assert isinstance(bars, LineCollection)
     ends = [sorted(end[1] for end in bar) for bar in bars.get_segments()]
-    assert ends == [pytest.approx([94.1, 94.9]), pytest.approx([94.15, 94.95])]
+    assert ends == [pytest.approx([97.25, 98.05]), pytest.approx([96.6, 97.4])]
+
+
+def test_the_corrected_settings_are_on_the_line_and_the_published_ones_faint(
+    table: pd.DataFrame, declarations: Declarations
+) -> None:
+    figure = draw(table)
+    assert values(figure, "line-accuracy-prototype") == [97.52, 94.55]
+    assert values(figure, "accuracy-prototype") == [94.55]
+    assert values(figure, "accuracy-prototype-replaced") == [94.5]
+    assert part(figure, "accuracy-prototype-replaced").get_alpha() == curves.FAINT
+    assert part(figure, "line-accuracy-prototype_corrected").get_linestyle() == "None"
+    notes = [text for text in figure.axes[0].texts if text.get_gid() == "published-settings"]
+    assert [note.get_text() for note in notes] == [curves.PUBLISHED_SETTINGS]
+    for num_tasks in (2, 5):
+        assert declarations.resolve("paper", "prototype", num_tasks, 1).epochs == 1  # as the note says
+    both = table.assign(published=table["published"].mask(table["variant"] == "prototype_corrected", 0.974744))
+    assert values(draw(both), "published-prototype") == [94.5509]
+    assert values(draw(both), "published-prototype_corrected") == [97.4744]
+
+
+@pytest.mark.parametrize("change", ["reduced scale", "nothing corrected"])
+def test_without_a_stand_in_every_point_is_on_its_line(table: pd.DataFrame, quick: pd.DataFrame, change: str) -> None:
+    figure = draw(quick if change == "reduced scale" else table[table["variant"] != "prototype_corrected"])
+    assert values(figure, "line-accuracy-prototype") == [94.5, 94.55]
+    assert not figure.axes[0].texts
+
+
+@pytest.fixture
+def partly_run(table: pd.DataFrame) -> pd.DataFrame:
+    """SI was run at 2 and 10 tasks, not at 5; nothing of sparse representations, which have no published value here."""
+    missing = {"n": 0, "half": None}
+    more = make_table(
+        row("si_mlp", 5, np.nan, published=0.979, **missing),
+        row("sparse_representations_only", 5, np.nan, published=None, **missing),
+        row("xdg", 5, np.nan, published=None, **missing),
+    )
+    return pd.concat([table, more], ignore_index=True)
+
+
+def test_what_was_not_run_is_a_gap_and_a_published_value_alone(partly_run: pd.DataFrame) -> None:
+    figure = draw(partly_run)
+    assert values(figure, "accuracy-si_mlp") == [97.9, 96.8]
+    assert values(figure, "published-si_mlp") == [98.0, 97.9, 97.1]
+    line = part(figure, "line-accuracy-si_mlp").get_ydata()
+    assert np.isnan(line).tolist() == [False, True, False]
+    assert "The sparse_representations_only" not in legend(figure)
+    said = "3 of 12 points were not run yet; their published values stand alone."
+    assert said in curves.caption(partly_run)
+    assert "1 to 8" not in curves.caption(partly_run) and "8 seeds" in curves.caption(partly_run)
+    assert curves.readable(partly_run).to_string().count("nan") == 0
+
+
+def test_missing_points_of_forgetting_are_said_and_nothing_stands_for_them(partly_run: pd.DataFrame) -> None:
+    figure = curves.draw_forgetting(partly_run.assign(forgetting=0.98 - partly_run["accuracy"]), "A title")
+    assert np.isnan(part(figure, "line-forgetting-xdg").get_ydata()).tolist() == [False, True, False]
+    assert "3 of 12 points were not run yet." in curves.caption(partly_run, curves.FORGETTING)
 
 
 def test_hollow_means_published_and_nothing_else(table: pd.DataFrame) -> None:
@@ -232,7 +288,7 @@ def test_a_mark_alone_stands_at_its_tick() -> None:
 
 def test_a_published_value_stands_where_ours_does(table: pd.DataFrame) -> None:
     figure = draw(table)
-    for variant in ("prototype", "si_prototype", "si_mlp", "xdg"):
+    for variant in ("si_prototype", "si_mlp", "xdg"):
         ours, published = (part(figure, f"{kind}-{variant}") for kind in ("accuracy", "published"))
         assert list(ours.get_xdata()) == list(published.get_xdata())
         assert published.get_zorder() < ours.get_zorder()

@@ -92,6 +92,22 @@ def test_any_number_of_seeds_is_drawn(name: str, finals: list[float]) -> None:
     assert f"; {seeds} per setting" in " ".join(figure.get_supxlabel().split())
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_was_not_run_is_missing_and_said(name: str) -> None:
+    draw, make = FIGURES[name]
+    table = make(TWO)
+    of_first = (table["variant"] == table["variant"].iloc[0]) & (table["num_tasks"] == table["num_tasks"].iloc[0])
+    first = table[of_first & (table["after_task"] == table["num_tasks"])].iloc[[0]]
+    partly_run = pd.concat([table[~of_first], first.assign(accuracy=np.nan, seed=np.nan)], ignore_index=True)
+    figure = draw(partly_run, "A title")
+    figure.draw_without_rendering()
+    total = len(table[["variant", "num_tasks"]].drop_duplicates())
+    if name == "lines":
+        total -= 4  # weight sparsity has no line
+    assert f"1 of {total} points were not run yet" in " ".join(figure.get_supxlabel().split())
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_same_data_give_the_same_bytes_and_reduced_scale_is_stamped(name: str, tmp_path: Path) -> None:
     draw, make = FIGURES[name]

@@ -16,13 +16,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from active_dendrites.figures import style as plotting
-from active_dendrites.figures.style import MARKER, NOTE, RING, Range, style_of
+from active_dendrites.figures.style import MARKER, NOTE, RING, Range, Style, style_of
 
 SIZE = (10.0, 5.6)  # of a figure, inches
 CLUSTERS_SIZE = (10.0, 5.2)
 PANEL = (500.0, 310.0)  # of the axes, points, about
 HALF_PANEL = (260.0, 270.0)  # of one of two axes
 GAP = 1.5  # between marks side by side, points
+FAINT = 0.35  # opacity of what another variant stands in for
+# Variants with settings that can reach the published values, where those of another are published and cannot.
+STAND_INS = {"prototype_corrected": "prototype"}
+PUBLISHED_SETTINGS = "settings as published: 1 epoch,\ntoo little for the published values"
 QUOTED = "quoted by the paper from the literature, not measured by it"
 
 
@@ -78,6 +82,8 @@ CLUSTERS = Measure(
 def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The rows of a summary table that have this quantity, in the order of legends and in units of the figure.
 
+    A row without runs (n = 0) has no value of ours.
+
     Args:
         table: as `style.read_table` gives it.
     Returns: variant, label, num_tasks, n, value, low, high, published, quoted.
@@ -90,10 +96,11 @@ def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
         found[name] = measure.factor * rows[column]
     found["published"] = measure.factor * rows[measure.published] if measure.published else np.nan
     found["quoted"] = rows["quoted"].astype(bool)
-    known = found[found["value"].notna()]
-    if known.empty:
+    if found["value"].isna().all():
         raise ValueError(f"{measure.column}: found no value in the table, expected some")
-    return known.reset_index(drop=True)
+    shown = found["value"].notna() | ((found["n"] == 0) & found["published"].notna())
+    gap = (found["n"] == 0) & found["variant"].isin(found.loc[shown, "variant"])
+    return found[shown | gap].reset_index(drop=True)
 
 
 def readable(table: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
@@ -105,7 +112,7 @@ def readable(table: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
 def caption(table: pd.DataFrame, measure: Measure = ACCURACY) -> str:
     """What the marks of the figure mean, and how many seeds are behind them."""
     rows, reduced = select(table, measure), plotting.is_reduced(table)
-    sentences = [f"{measure.words}; {plotting.count_seeds(rows['n'])}."]
+    sentences = [f"{measure.words}; {plotting.count_seeds(rows.loc[rows['value'].notna(), 'n'])}."]
     if rows["low"].notna().any():
         low, high = measure.bounds
         cut = f", cut{measure.cut}" if (rows["high"] > high).any() or (rows["low"] < low).any() else ""
@@ -115,6 +122,7 @@ def caption(table: pd.DataFrame, measure: Measure = ACCURACY) -> str:
         quoted = rows.loc[rows["quoted"] & rows["published"].notna(), "label"]
         note = f"; those of {plotting.short(quoted)} are {QUOTED}" if len(quoted) else ""
         sentences.append(f"{plotting.published_words(reduced)}{note}.")
+    sentences += plotting.missing_words(table["n"] == 0, rows["value"].isna() & rows["published"].notna())
     sentences += plotting.told_words(rows)
     if measure is not CLUSTERS:
         sentences.append("Marks that would meet stand side by side.")
@@ -144,16 +152,17 @@ def draw_curves(table: pd.DataFrame, title: str, measure: Measure, limits: Range
     """A quantity by number of tasks; `limits` as in `draw_accuracy`, None if the data alone decide."""
     reduced = plotting.is_reduced(table)
     shown = within(select(table, measure), measure.bounds)
+    if measure.published and not reduced:
+        shown = with_stand_ins(shown)
     with plotting.own_settings():
         figure = plotting.new_figure(SIZE)
         axes = figure.subplots()
         scale_tasks(axes, shown)
         scale_values(axes, shown, measure, limits)
-        for variant, rows in plotting.groups(
-            side_by_side(shown, axes.get_xlim(), axes.get_ylim()), "variant", sort=False
-        ):
+        beside = side_by_side(shown, axes.get_xlim(), axes.get_ylim())
+        for variant, rows in plotting.groups(beside, "variant", sort=False):
             plotting.draw_published(axes, rows, style_of(variant), variant, reduced)
-            plotting.draw_ours(axes, rows, style_of(variant), f"{measure.column}-{variant}")
+            draw_variant(axes, rows, beside, f"{measure.column}-{variant}")
         add_legend(axes, shown, reduced)
         plotting.label_figure(figure, title, caption(table, measure), reduced)
     return figure
@@ -189,6 +198,65 @@ def draw_clusters(table: pd.DataFrame, title: str) -> Figure:
         left.legend(handles=handles, loc="upper left", frameon=False)
         plotting.label_figure(figure, title, caption(table, CLUSTERS), reduced)
     return figure
+
+
+def with_stand_ins(shown: pd.DataFrame) -> pd.DataFrame:
+    """Add `faint`: whether another variant stands in for this one at a number of tasks, as published.yaml says.
+
+    A published value that both have is drawn once, around the stand-in.
+    """
+    faint = pd.Series(False, index=shown.index)
+    twice = faint.copy()
+    for stand_in, variant in STAND_INS.items():
+        replacing = shown[(shown["variant"] == stand_in) & shown["value"].notna()]
+        replaced = (shown["variant"] == variant) & shown["value"].notna()
+        faint |= replaced & shown["num_tasks"].isin(replacing["num_tasks"])
+        twice |= replaced & shown["num_tasks"].isin(replacing.loc[replacing["published"].notna(), "num_tasks"])
+    return shown.assign(faint=faint, published=shown["published"].mask(twice))
+
+
+def draw_variant(axes: Axes, rows: pd.DataFrame, shown: pd.DataFrame, name: str) -> None:
+    """Ours of a variant. Its line goes through what stands in for it; what that replaces is faint, with a reason.
+
+    Args:
+        rows: of the variant.
+        shown: of all variants.
+    """
+    variant = rows["variant"].iloc[0]
+    faint = rows["faint"] if "faint" in rows else pd.Series(False, index=rows.index)
+    style = style_of(variant)
+    if not faint.any():
+        plotting.draw_ours(axes, rows, lineless(style) if variant in with_faint(shown) else style, name)
+        return
+    stand_ins = [stand_in for stand_in, of in STAND_INS.items() if of == variant]
+    replacing = shown[shown["variant"].isin(stand_ins) & shown["value"].notna()]
+    joined = pd.concat([rows[~faint], replacing]).sort_values("num_tasks")
+    plotting.draw_ours(axes, rows[~faint], style, name, joined)
+    replaced = rows[faint]
+    look: dict[str, Any] = plotting.filled(style) | {"linestyle": ":", "linewidth": 1.5, "alpha": FAINT, "zorder": 2.5}
+    axes.plot(replaced["x"], replaced["value"], gid=f"{name}-replaced", **look)
+    bars = np.stack([replaced["value"] - replaced["low"], replaced["high"] - replaced["value"]])
+    axes.errorbar(replaced["x"], replaced["value"], bars, fmt="none", ecolor=style.colour, alpha=FAINT, zorder=2.4)
+    lowest = replaced.sort_values("value").iloc[0]
+    words: dict[str, Any] = {
+        "xytext": (0, -14),
+        "textcoords": "offset points",
+        "ha": "center",
+        "va": "top",
+        "color": style.colour,
+    }
+    axes.annotate(PUBLISHED_SETTINGS, (lowest["x"], lowest["value"]), fontsize=9, gid="published-settings", **words)
+
+
+def with_faint(shown: pd.DataFrame) -> set[str]:
+    """The variants that stand in for rows that are there."""
+    if "faint" not in shown:
+        return set()
+    return {stand_in for stand_in, of in STAND_INS.items() if of in set(shown.loc[shown["faint"], "variant"])}
+
+
+def lineless(style: Style) -> Style:
+    return style._replace(line="none")
 
 
 def within(shown: pd.DataFrame, bounds: Range) -> pd.DataFrame:
@@ -267,8 +335,10 @@ def side_by_side(shown: pd.DataFrame, across: Range, along: Range, panel: Range 
 def extents(row: pd.Series, point: float) -> list[Range]:
     """From where to where on the axis of values the marks of a row reach; `point` is the height of one point."""
     half, around = (point / 2 * style_of(row["variant"]).size(size) for size in (MARKER, RING))
-    ours = [row["value"] - half, row["value"] + half, row["low"], row["high"]]
-    marks = [(float(np.nanmin(ours)), float(np.nanmax(ours)))]
+    marks = []
+    if not np.isnan(row["value"]):
+        ours = [row["value"] - half, row["value"] + half, row["low"], row["high"]]
+        marks.append((float(np.nanmin(ours)), float(np.nanmax(ours))))
     if not np.isnan(row["published"]):
         marks.append((row["published"] - around, row["published"] + around))
     return marks
@@ -287,8 +357,9 @@ def outwards() -> Iterator[int]:
 def variant_handles(shown: pd.DataFrame) -> list[Line2D]:
     """A handle per variant, named as in the table."""
     handles = []
+    stand_ins = with_faint(shown)
     for variant, rows in plotting.groups(shown, "variant", sort=False):
-        style = style_of(variant)
+        style = lineless(style_of(variant)) if variant in stand_ins else style_of(variant)
         label = plotting.wrap(rows["label"].iloc[0])
         handles.append(Line2D([], [], linestyle=style.line, label=label, **plotting.filled(style)))
     return handles

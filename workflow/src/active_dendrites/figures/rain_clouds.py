@@ -31,8 +31,9 @@ def draw_clouds(table: pd.DataFrame, title: str) -> Figure:
     """
     reduced = plotting.is_reduced(table)
     runs = plotting_searches.final_runs(plotting_searches.chosen(table, SWEEPS))
-    names = [name for name in SWEEPS if name in set(runs["search"])]
-    counts = sorted(runs["num_tasks"].unique())
+    known = runs[runs[["accuracy", "published"]].notna().any(axis=1)]
+    names = [name for name in SWEEPS if name in set(known["search"])]
+    counts = sorted(known["num_tasks"].unique())
     with plotting.small_settings():
         figure = plotting.new_figure((max(4.2 * len(names), 6.5), 3.1 * len(counts) + 1.4))
         for axes, name, num_tasks in plotting_searches.panels(figure, names, counts):
@@ -48,13 +49,14 @@ def draw_clouds(table: pd.DataFrame, title: str) -> Figure:
 
 def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, places: dict[float, int], reduced: bool) -> None:
     """The runs of one search and number of tasks, by searched value."""
-    if runs.empty:
+    if runs[["accuracy", "published"]].isna().all(axis=None):
         plotting_searches.no_runs(axes)
         return
     search, num_tasks = runs["search"].iloc[0], runs["num_tasks"].iloc[0]
     colour = COLOURS[search]
-    drops = []
-    for value, same in plotting.groups(runs, searched.column):
+    drops = [np.empty((2, 0))]
+    measured = runs[runs["accuracy"].notna()]
+    for value, same in plotting.groups(measured, searched.column):
         accuracies = np.sort(same["accuracy"].to_numpy())
         enough = len(accuracies) >= FEWEST
         drops.append(rain(accuracies, places[value] + (RAIN if enough else 0)))
@@ -63,7 +65,7 @@ def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, places: dict
             draw_box(axes, accuracies, places[value] + BOX)
     x, y = np.concatenate(drops, axis=1)
     look: dict[str, Any] = {"marker": "o", "markersize": 3.2, "alpha": 0.75, "markeredgewidth": 0, "zorder": 4}
-    look |= {} if (runs.groupby(searched.column).size() >= FEWEST).any() else {"markersize": 6.5, "alpha": 1}
+    look |= {} if (measured.groupby(searched.column).size() >= FEWEST).any() else {"markersize": 6.5, "alpha": 1}
     axes.plot(x, y, linestyle="none", color=colour, gid=f"runs-{search}-{num_tasks}", **look)
     rows = plotting_searches.means(runs, [searched.column])
     rows = rows.assign(x=rows[searched.column].map(places) + QUOTE)
@@ -111,7 +113,7 @@ def draw_box(axes: Axes, accuracies: np.ndarray, place: float) -> None:
 
 def caption(table: pd.DataFrame, runs: pd.DataFrame) -> str:
     """What points, boxes, clouds and hollow marks mean."""
-    sizes = runs.groupby(["variant", "num_tasks"]).size()
+    sizes = runs[runs["accuracy"].notna()].groupby(["variant", "num_tasks"]).size()
     rows = plotting_searches.means(runs, ["variant", "num_tasks"])
     sentences = [
         "Point: a run's mean accuracy over all tasks, after the last one was learned;"
@@ -124,4 +126,5 @@ def caption(table: pd.DataFrame, runs: pd.DataFrame) -> str:
         )
     if rows["published"].notna().any():
         sentences.append(plotting_searches.published_sentence(table, rows))
+    sentences += plotting_searches.missing_words(rows)
     return " ".join([*sentences, "Values at equal distances; panels have scales of their own."])

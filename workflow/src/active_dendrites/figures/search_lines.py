@@ -37,17 +37,20 @@ def draw_search_curves(table: pd.DataFrame, title: str) -> Figure:
         table: kind search, as `style.read_table` gives it.
     Raises: ValueError if it has none of the three searches.
     """
-    shown = searches.in_percent(searches.chosen(table, SWEEPS))
+    declared = searches.chosen(table, SWEEPS)
+    shown = searches.in_percent(declared[declared["accuracy"].notna()])
     names = [name for name in SWEEPS if name in set(shown["search"])]
     counts = sorted(shown["num_tasks"].unique())
     with plotting.small_settings():
         figure = plotting.new_figure((max(4.0 * len(names), 6.0), 3.0 * len(counts) + 1.3))
         for axes, name, num_tasks in searches.panels(figure, names, counts):
             of_search = shown[shown["search"] == name]
-            colours = searches.sequential(of_search[SWEEPS[name].column])
+            colours = searches.sequential(declared.loc[declared["search"] == name, SWEEPS[name].column])
             draw_over_tasks(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], colours)
         seeds = shown.groupby(["variant", "num_tasks"])["seed"].nunique()
         note = f"Mean accuracy over the tasks learned so far; {searches.counted(seeds)}. Dots: where it was measured."
+        not_run = declared.groupby(["variant", "num_tasks"])["accuracy"].count() == 0
+        note = " ".join([note, *plotting.missing_words(not_run, not_run & False)])
         plotting.label_figure(figure, title, note, plotting.is_reduced(table))
     return figure
 
@@ -89,6 +92,7 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
     runs = searches.final_runs(searches.chosen(table, LINES))
     names = [name for name in LINES if name in set(runs["search"])]
     optimal = searches.final_runs(table[table["search"] == OPTIMAL])
+    star = optimal[optimal["accuracy"].notna()]
     drawn = []
     with plotting.small_settings():
         figure = plotting.new_figure((max(4.1 * len(names) + 2.2, 6.0), 4.8))
@@ -96,10 +100,10 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
         for axes, name in zip(panels, names, strict=True):
             more: Iterable[float] = optimal[SWEEPS[name].column] if axes is panels[0] else []
             drawn.append(draw_search_line(axes, runs[runs["search"] == name], SWEEPS[name], more, styles, reduced))
-        draw_optimal(panels[0], optimal, SWEEPS[names[0]], styles)
+        draw_optimal(panels[0], star, SWEEPS[names[0]], styles)
         searches.accuracy_axes(panels)
         rows = pd.concat([*drawn, searches.means(optimal, ["num_tasks"])], ignore_index=True)
-        add_line_legend(panels[-1], rows, styles, optimal, reduced)
+        add_line_legend(panels[-1], rows, styles, star, reduced)
         plotting.label_figure(figure, title, searches.mean_caption(table, rows), reduced)
     return figure
 

@@ -49,7 +49,7 @@ HUES = (Style(BLUE, "o"), Style(VERMILION, "s"), Style(GREEN, "D"), Style(INK, "
 
 
 def final_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows after the last task, a row per run, accuracies in %.
+    """The rows after the last task, a row per run, accuracies in %; a configuration without runs has a row without one.
 
     Args:
         table: kind search, as `style.read_table` gives it.
@@ -57,7 +57,9 @@ def final_runs(table: pd.DataFrame) -> pd.DataFrame:
     """
     runs = ["variant", "num_tasks", "seed"]
     final = table[table["after_task"] == table["num_tasks"]]
-    missing = set(table[runs].itertuples(index=False, name=None)) - set(final[runs].itertuples(index=False, name=None))
+    missing = set(table.loc[table["accuracy"].notna(), runs].itertuples(index=False, name=None)) - set(
+        final[runs].itertuples(index=False, name=None)
+    )
     if missing:
         variant, num_tasks, seed = min(missing)
         raise ValueError(f"{variant}, {num_tasks} tasks, seed {seed}: found no accuracy after task {num_tasks}")
@@ -86,9 +88,12 @@ def means(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """
     rows = []
     for values, same in runs.groupby(list(keys)):
-        summary = summarise(same["accuracy"].to_list())
-        low, high = np.clip([summary.low, summary.high], 0, 100)
-        spread = {"n": summary.n, "value": summary.mean, "low": low, "high": high}
+        spread = {"n": 0, "value": np.nan, "low": np.nan, "high": np.nan}  # not run
+        measured = same["accuracy"].dropna().to_list()
+        if measured:
+            summary = summarise(measured)
+            low, high = np.clip([summary.low, summary.high], 0, 100)
+            spread = {"n": summary.n, "value": summary.mean, "low": low, "high": high}
         published = same[["published", "published_std"]].iloc[0].to_dict()
         rows.append(dict(zip(keys, values, strict=True)) | spread | published)
     columns = [*keys, "n", "value", "low", "high", "published", "published_std"]
@@ -135,13 +140,21 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def mean_caption(table: pd.DataFrame, rows: pd.DataFrame, first: str = "") -> str:
     """What marks of means stand for, and how many seeds are behind them."""
-    sentences = [first or f"Mean accuracy over all tasks, after the last one was learned; {counted(rows['n'])}."]
+    measured = rows.loc[rows["value"].notna(), "n"]
+    sentences = [first or f"Mean accuracy over all tasks, after the last one was learned; {counted(measured)}."]
     if rows["low"].notna().any():
         single = "; none for a single seed" if (rows["n"] == 1).any() else ""
         sentences.append(f"Bars, where wider than the marker: 95 % t-interval over seeds{single}.")
     if rows["published"].notna().any():
         sentences.append(published_sentence(table, rows))
+    sentences += missing_words(rows)
     return " ".join(sentences)
+
+
+def missing_words(rows: pd.DataFrame) -> list[str]:
+    """The sentence of a caption on means, as `means` gives them, that were not run."""
+    not_run = rows["value"].isna()
+    return plotting.missing_words(not_run, not_run & rows["published"].notna())
 
 
 def published_sentence(table: pd.DataFrame, rows: pd.DataFrame) -> str:

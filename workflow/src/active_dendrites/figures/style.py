@@ -179,6 +179,19 @@ def told_words(rows: pd.DataFrame) -> list[str]:
     return [f"{short(told)} {verb} told at test which task an image is from{others}."]
 
 
+def missing_words(not_run: pd.Series, alone: pd.Series) -> list[str]:
+    """The sentence of a caption on points that were not run; none if all were.
+
+    Args:
+        not_run: of each point, whether it was not run.
+        alone: of each point that is drawn, whether it is a published value alone.
+    """
+    if not not_run.any():
+        return []
+    marked = "; their published values stand alone" if alone.any() else ""
+    return [f"{int(not_run.sum())} of {len(not_run)} points were not run yet{marked}."]
+
+
 def readable(rows: pd.DataFrame, heading: str, reduced: bool, digits: int = 2) -> pd.DataFrame:
     """Rows for eyes, a column per number of tasks: a variant's runs in a line, published values below.
 
@@ -209,19 +222,23 @@ def headed(shown: pd.DataFrame, heading: str, reduced: bool) -> pd.DataFrame:
 # -- marks --------------------------------------------------------------------------------------------
 
 
-def draw_ours(axes: Axes, rows: pd.DataFrame, style: Style, name: str, **look: Any) -> None:
+def draw_ours(
+    axes: Axes, rows: pd.DataFrame, style: Style, name: str, joined: pd.DataFrame | None = None, **look: Any
+) -> None:
     """Filled markers, the line that joins them, and the intervals that are known.
 
     Args:
-        rows: x, value, low, high; rows without a value are left out.
+        rows: x, value, low, high; a row without a value is a gap in the line.
         name: of the markers; line-<name> and interval-<name> are those of the other parts.
+        joined: the rows that the line joins, where not those of the markers.
         look: over the markers' properties.
     """
+    joined = rows if joined is None else joined
     rows = rows[rows["value"].notna()]
     if rows.empty:
         return
     colour = style.colour
-    axes.plot(rows["x"], rows["value"], color=colour, linestyle=style.line, zorder=3, gid=f"line-{name}")
+    axes.plot(joined["x"], joined["value"], color=colour, linestyle=style.line, zorder=3, gid=f"line-{name}")
     marks = filled(style)
     axes.plot(rows["x"], rows["value"], linestyle="none", zorder=5, gid=name, **marks | look)
     rows = rows[rows["low"].notna()]

@@ -1,105 +1,14 @@
-"""What is made of results/reference/runs.csv alone: verdicts, tables, and the README's part."""
+"""What the README shows of the reference."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
-import pandas as pd
-
-from active_dendrites import NUMERICS
-from active_dendrites.evaluation.metrics import METRICS
-from active_dendrites.evaluation.tables import COLUMNS, summarised_row
 from active_dendrites.reports.reproduction_page import Report, line_of
-from active_dendrites.reproduction.counted_runs import OTHER_NUMERICS, OTHER_SETTINGS, LeftOut, RunResult
-from active_dendrites.reproduction.reference import FILE, ReferenceRow
+from active_dendrites.reproduction.reference import FILE
 from active_dendrites.reproduction.verdicts import DIFFERS, INCONCLUSIVE, REPRODUCED, Comparison
-from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.published import CLUSTERS, Published, declared_rows
-from active_dendrites.settings.run import Configuration
-from active_dendrites.settings.yaml_files import ConfigError, one_of
+from active_dendrites.settings.published import CLUSTERS
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README
-
-# -- verdicts and tables ----------------------------------------------------------------------------------
-
-
-def judged_runs(
-    declarations: Declarations, published: Published, rows: Iterable[ReferenceRow]
-) -> tuple[list[RunResult], list[LeftOut]]:
-    """The runs that have a published number, and those of them that are left out, as `reproduction.find_runs`."""
-    configurations = {(number.variant, number.num_tasks) for number in published.numbers}
-    why_outdated = outdated(declarations)
-    runs: list[RunResult] = []
-    left_out: list[LeftOut] = []
-    for row in rows:
-        if not row.is_result or (row.variant, row.num_tasks) not in configurations:
-            continue
-        if kind := why_outdated(row):
-            left_out.append(LeftOut(row.variant, row.num_tasks, kind))
-        else:
-            runs.append(RunResult(row.variant, row.num_tasks, row.seed, row.average_accuracy, row.clusters))
-    return runs, left_out
-
-
-def outdated(declarations: Declarations) -> Callable[[ReferenceRow], str | None]:
-    """Tells why a row is not one of today's settings and arithmetic; None if it is."""
-    hashes: dict[Configuration, str | None] = {}
-
-    def hash_today(variant: str, num_tasks: int, seed: int) -> str | None:
-        try:
-            return declarations.resolve(PAPER, variant, num_tasks, seed).settings_hash()
-        except ConfigError:  # a variant that there is no more
-            return None
-
-    def why_outdated(row: ReferenceRow) -> str | None:
-        configuration = Configuration(row.variant, row.num_tasks)
-        if configuration not in hashes:
-            hashes[configuration] = hash_today(*configuration, row.seed)
-        if row.settings_hash != hashes[configuration]:
-            return OTHER_SETTINGS
-        return OTHER_NUMERICS if row.numerics != NUMERICS else None
-
-    return why_outdated
-
-
-def summary_table(
-    declarations: Declarations, published: Published, experiment: str, rows: Iterable[ReferenceRow]
-) -> pd.DataFrame:
-    """The table of an experiment, as `tables.experiment_table`, of those configurations that have runs.
-
-    Args:
-        experiment: of kind summary.
-    Raises: ConfigError if there is no such experiment.
-    """
-    known = [name for name, declared in declarations.experiments.items() if declared.kind == "summary"]
-    if experiment not in known:
-        raise ConfigError(f"experiments.yaml: found no {experiment!r} of kind summary, expected {one_of('', known)}")
-    why_outdated = outdated(declarations)
-    of_configuration: dict[Configuration, list[ReferenceRow]] = {}
-    for row in sorted(rows, key=lambda row: row.sort_key):
-        if row.is_result and not why_outdated(row):
-            of_configuration.setdefault(Configuration(row.variant, row.num_tasks), []).append(row)
-    table = []
-    for declared in declared_rows(declarations, published, PAPER, experiment):
-        if runs := of_configuration.get(Configuration(declared.variant, declared.num_tasks)):
-            entry = declared._asdict() | {"experiment": experiment, "scale": PAPER}
-            entry["seeds"] = " ".join(str(run.seed) for run in runs)
-            table.append(entry | summarised_row([metrics_of(run) for run in runs], clusters_of(runs)))
-    return pd.DataFrame(table, columns=COLUMNS["summary"])
-
-
-def metrics_of(row: ReferenceRow) -> dict[str, float]:
-    """The metrics by name; NaN where they are not defined."""
-    values = {name: getattr(row, name) for name in METRICS}
-    return {name: math.nan if value is None else value for name, value in values.items()}
-
-
-def clusters_of(runs: Sequence[ReferenceRow]) -> list[int] | None:
-    counts = [run.clusters for run in runs if run.clusters is not None]
-    return counts or None
-
-
-# -- the README -------------------------------------------------------------------------------------------
 
 
 def status(report: Report, folder: str) -> str:
