@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 # Values that differ by no more are equal: one test image of 100 tasks changes a metric by 1e-6, another order of a sum
 # by less than 1e-15.
@@ -198,6 +197,8 @@ def summarise(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Summ
     >>> "{}: {} ± {}, interval {:.2f} to {:.2f}".format(*summarise([1.0, 2.0, 3.0]))
     '3: 2.0 ± 1.0, interval -0.48 to 4.48'
     """
+    from scipy import stats  # here, because it takes a second, and a training has no use for it
+
     sample = np.asarray(values, dtype=float)
     if sample.size == 0 or np.isnan(sample).any():
         raise ValueError(f"summarise: found {list(values)}, expected one number per seed")

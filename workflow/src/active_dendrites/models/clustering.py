@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import torch
 from numpy.typing import NDArray
-from scipy.special import fdtri
 from torch import Tensor
 
 from active_dendrites.models.saving import State
@@ -72,6 +71,8 @@ def critical_t2(n1: int, n2: int, num_pixels: int, acceptance: float) -> float:
 
     Raises: ValueError if the samples are too small for so many pixels, or acceptance is not between 0 and 1.
     """
+    from scipy.special import fdtri  # here, because few trainings need it and all would wait for it
+
     freedom = n1 + n2 - num_pixels - 1
     if freedom < 1:
         raise ValueError(

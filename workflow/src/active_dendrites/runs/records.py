@@ -3,6 +3,7 @@
 Letters: T tasks, U units of the last hidden layer.
 """
 
+import csv
 import json
 import logging
 import math
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import active_dendrites
 from active_dendrites.runs.files import SUMS, atomic_file
@@ -71,13 +71,15 @@ def write_accuracy(path: Path, accuracy: np.ndarray) -> None:
     """accuracy.csv from the matrix (T, T): a row for each task that was tested, after each task; both 1-based."""
     assert not list(untested(accuracy))
     rows = [
-        (after + 1, task + 1, accuracy[after, task])
+        (after + 1, task + 1, float(accuracy[after, task]))
         for after in range(len(accuracy))
         for task in range(after + 1)
         if not np.isnan(accuracy[after, task])
     ]
     with atomic_file(path) as file:
-        pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).to_csv(file, index=False)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(ACCURACY_COLUMNS)
+        writer.writerows(rows)
 
 
 def read_accuracy(path: Path, num_tasks: int) -> np.ndarray:
@@ -86,6 +88,8 @@ def read_accuracy(path: Path, num_tasks: int) -> np.ndarray:
     Raises: IncompleteRunError naming the file if it is missing or cut off, or if a test is not there: of each task
         right after it was learned, of all tasks after the last, of all tasks seen where there are more than that one.
     """
+    import pandas as pd  # here, because it takes half a second, and a training only writes
+
     content = read_sealed(path)
     try:
         text = content.decode("utf-8")
