@@ -53,6 +53,8 @@ def with_value(settings: dict[str, Any], where: str, value: Any) -> dict[str, An
     return changed
 
 
+MINE = {"label": "Mine", "extends": "prototype"}
+
 # Where it is written, the value, then the line: file and key, what was found, what was expected.
 FAULTS = {
     "unknown key": (
@@ -258,6 +260,105 @@ FAULTS = {
         *("variants/xdg/network/winner_density", 0.1),
         *("config/variants.yaml: xdg.network.task_gate_density", "0.2", "null with k-winners"),
     ),
+    # Whether or not the value holds in any run that is declared.
+    "text for a number that nothing uses": (
+        *("variants/mine", MINE | {"learning_rate": "5e-4"}),
+        *("config/variants.yaml: mine.learning_rate", "'5e-4'", "write 5.0e-4"),
+    ),
+    "percent": (
+        *("variants/mine", MINE | {"network": {"winner_density": "5%"}}),
+        *("config/variants.yaml: mine.network.winner_density", "'5%'", "number"),
+    ),
+    "value for a number of tasks that nothing uses": (
+        *("variants/prototype/by_num_tasks/3", {"epochs": 0}),
+        *("config/variants.yaml: prototype.by_num_tasks.3.epochs", "0", "greater than or equal to 1"),
+    ),
+    "default that every variant replaces": (
+        *("defaults/epochs", "many"),
+        *("config/defaults.yaml: epochs", "'many'", "integer"),
+    ),
+    "value that a variant of the scale replaces": (
+        *("quick/settings/learning_rate", "1e-3"),
+        *("config/quick.yaml: settings.learning_rate", "'1e-3'", "write 5.0e-4"),
+    ),
+    "value of a variant at the scale": (
+        *("quick/variants", {"search": {"data": {"train_images": 0.5}}}),
+        *("config/quick.yaml: variants.search.data.train_images", "0.5", "integer"),
+    ),
+    "value of another dataset": (
+        *("datasets/kmnist/data/pixel_std", 0.0),
+        *("config/datasets.yaml: kmnist.data.pixel_std", "0.0", "greater than 0"),
+    ),
+    "default that is missing": (
+        *("defaults/numerics", {"precision": "float32"}),
+        *("config/defaults.yaml: numerics.deterministic", "nothing", "a value"),
+    ),
+    "searched value that is none": (
+        *("variants/segment_search/sweep/network.segments_per_unit", [2, "ten"]),
+        *("config/variants.yaml: segment_search.sweep.network.segments_per_unit", "'ten'", "integer"),
+    ),
+    "mapping among searched values": (
+        *("variants/segment_search/sweep/network.segments_per_unit", [2, {"a": 1}]),
+        *("config/variants.yaml: segment_search.sweep.network.segments_per_unit", "{'a': 1}", "numbers, words"),
+    ),
+    "searched values of one name": (
+        *("variants/kw_sparsity_search/sweep/network.winner_density", [0.12345671, 0.12345672]),
+        *("config/variants.yaml: kw_sparsity_search.sweep", "'kw_sparsity_search-0.123457'", "a name of its own"),
+    ),
+    "units beyond reason": (
+        *("variants/mine", MINE | {"network": {"hidden_units": [10**30]}}),
+        *("config/variants.yaml: mine.network.hidden_units", str(10**30), "less than or equal to"),
+    ),
+    "no number": (
+        *("variants/mine", MINE | {"learning_rate": float("inf")}),
+        *("config/variants.yaml: mine.learning_rate", "inf", "a finite number"),
+    ),
+    "margin beyond reason": (
+        *("published/rule/accuracy_margin/1", 1e30),
+        *("config/published.yaml: rule.accuracy_margin.1", "1e+30", "less than or equal to 100"),
+    ),
+    "clusters beyond reason": (
+        *("published/clusters/construct_prototype/values/2", 1e30),
+        *("config/published.yaml: clusters.construct_prototype.values.2", "1e+30", "from 1 to 1000000"),
+    ),
+    "sums of some files": (
+        *("datasets/mnist/sha256", {}),
+        *("config/datasets.yaml: mnist.sha256", "{}", "each of train-images-idx3-ubyte"),
+    ),
+    # Names are those of folders and targets.
+    **{
+        f"variant {name!r}": (f"variants/{name}", MINE, f"config/variants.yaml: {name}", repr(name), expected)
+        for name, expected in (
+            ("..", "a name of at most"),
+            ("a b", "a name of at most"),
+            ("con.1", "another name"),
+            ("Prototype", "a name of its own"),
+        )
+    },
+    "variant named like one of a sweep": (
+        *("variants/segment_search-2", MINE),
+        *("config/variants.yaml: segment_search-2", "'segment_search-2' beside", "a name of its own"),
+    ),
+    "experiment named like another": (
+        *("experiments/ABLATION", {"title": "x", "variants": {"prototype": [2]}}),
+        *("config/experiments.yaml: ABLATION", "'ablation', which differs only in case", "a name of its own"),
+    ),
+    "experiment named like a device": (
+        *("experiments/nul", {"title": "x", "variants": {"prototype": [2]}}),
+        *("config/experiments.yaml: nul", "'nul'", "another name"),
+    ),
+    "target in another folder": (
+        *("variants/prototype/target", "../{num_tasks}"),
+        *("config/variants.yaml: prototype.target", "'../10'", "a name of at most"),
+    ),
+    "bare brace in a target": (
+        *("variants/prototype/target", "prototype}"),
+        *("config/variants.yaml: prototype.target", "prototype}", "{num_tasks}"),
+    ),
+    "more than a place in a label": (
+        *("variants/segment_search/label", "{segments_per_unit.x}"),
+        *("config/variants.yaml: segment_search.label", "{segments_per_unit.x}", "segments_per_unit in braces"),
+    ),
     "all is dropped": (
         *("variants/masse/network/hidden_dropout", 1.0),
         *("config/variants.yaml: masse.network.hidden_dropout", "1.0", "less than 1"),
@@ -313,7 +414,7 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "config/config.yaml",
         lambda text: text + "device: cpu\n",
         [],
-        "config/config.yaml: line 11 found key 'device' twice, expected YAML",
+        "config/config.yaml: line 11: found key 'device' twice, expected YAML",
     ),
     "repeated seeds": (
         "config/config.yaml",

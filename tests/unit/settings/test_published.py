@@ -241,7 +241,7 @@ FAULTS = {
     "level": ("rule/level", 0.5, "rule.level", "0.5", "less than 0.5"),
     "level as %": ("rule/level", "5 %", "rule.level", "'5 %'", "number"),
     "no margin at first": ("rule/accuracy_margin", {50: 2.0}, "rule.accuracy_margin", "{50: 2.0}", "from 1 task on"),
-    "no margin": ("rule/accuracy_margin/1", 0.0, "rule.accuracy_margin", "0.0", "greater than 0"),
+    "no margin": ("rule/accuracy_margin/1", 0.0, "rule.accuracy_margin.1", "0.0", "greater than 0"),
     "unknown margin": ("rule/clusters_margin/most", 1, "rule.clusters_margin.most", "unknown key", "one of"),
     "misspelt variant": ("curves/protoype", {}, "curves", "'protoype'", "'prototype'"),
     "parent of variants": ("curves/kwinner_mlp", {}, "curves", "'kwinner_mlp'", "one of"),
@@ -253,7 +253,7 @@ FAULTS = {
     "above 100": ("curves/prototype/values/2", 974.7, "curves.prototype.values.2", "974.7", "0 to 100"),
     "text for %": ("text/prototype/values/10", "94.6", "text.prototype.values.10", "'94.6'", "0 to 100"),
     "reason without a number": ("curves/prototype/reasons/7", "x", "curves.prototype.reasons", "7", "one of all, 2"),
-    "reason as a list": ("curves/prototype/reasons/2", ["x"], "curves.prototype.reasons", "['x']", "string"),
+    "reason as a list": ("curves/prototype/reasons/2", ["x"], "curves.prototype.reasons.2", "['x']", "string"),
     "no cluster": (
         *("clusters/construct_prototype/values/2", 0, "clusters.construct_prototype.values.2"),
         *("found 0", "number of clusters"),

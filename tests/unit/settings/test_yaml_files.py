@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from active_dendrites.settings.yaml_files import LONGEST, ConfigError, Setting, fault, fault_line, shown, unknown_key
+from active_dendrites.settings.yaml_files import (
+    LONGEST,
+    ConfigError,
+    Setting,
+    fault,
+    fault_line,
+    one_of,
+    read_yaml,
+    shown,
+    unknown_key,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,3 +50,58 @@ def test_an_unknown_key_names_the_nearest() -> None:
 def test_any_value_is_shown_in_one_short_line(value: object) -> None:
     assert len(shown(value)) <= LONGEST
     assert len(shown(value).splitlines()) == 1
+
+
+def test_of_many_names_the_first_are_shown() -> None:
+    line = one_of("nothing like them", [f"name{index}" for index in range(300)])
+    assert line.startswith("one of name0, name1") and line.endswith(" and 288 others")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    return tmp_path / "config/variants.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "on: {label: x}",
+            "line 1: found key True, expected text or a number; write text in quotes; YAML",
+        ),
+        ("a:\n  no: 1", "line 2: found key False, expected text or a number"),
+        ("2024: {label: x}", "found key 2024, expected text, such as '2024' in quotes"),
+        ("2024-01-01: {}", "line 1: found key datetime.date(2024, 1, 1), expected text"),
+        ("~: {}", "line 1: found key None, expected text"),
+        ('"": {}', "line 1: found key '', expected text"),
+        ("? [1, 2]\n: {}", "line 1: found key [1, 2], expected text"),
+        ("a: 1\nb: 2\na: 3", "line 3: found key 'a' twice, expected YAML"),
+        ("a: {b: 1, b: 2}", "line 1: found key 'b' twice, expected YAML"),
+        ("a: &a {b: 1}\nc: {<<: *a, <<: *a}", "line 2: found key '<<' twice, expected YAML"),
+        ("a: {<<: 3}", "line 1: expected a mapping or list of mappings for merging, but found scalar, expected YAML"),
+        ("a: *b", "line 1: found undefined alias"),
+        ("a: [1", "line "),
+        ("a: 1\n---\nb: 2", "line 2: but found another document, expected YAML"),
+        ("a: \0", "unacceptable character"),
+        ("a: 2024-13-41", "month must be in 1..12, expected YAML"),
+        (f"a: {'9' * 5000}", "Exceeds the limit (4300 digits)"),
+        ("- a", "found ['a'], expected a mapping"),
+        ("", "found None, expected a mapping"),
+    ],
+)
+def test_what_is_no_mapping_of_text_is_one_line(path: Path, text: str, line: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        read_yaml(path)
+    assert str(raised.value).startswith(f"config/variants.yaml: {line}")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_merge_key_takes_what_is_not_written_here(path: Path) -> None:
+    path.write_text("a: &a {epochs: 1, label: A}\nb: {<<: *a, label: B}\nc: {<<: [*a, {extends: x}]}", encoding="utf-8")
+    assert read_yaml(path) == {
+        "a": {"epochs": 1, "label": "A"},
+        "b": {"epochs": 1, "label": "B"},
+        "c": {"epochs": 1, "label": "A", "extends": "x"},
+    }

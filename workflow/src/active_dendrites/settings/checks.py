@@ -5,12 +5,14 @@ Raises: ConfigError for anything that cannot be run, with file, key, found and e
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from active_dendrites.settings.datasets import DATASETS
-from active_dendrites.settings.forms import VariantDeclaration
-from active_dendrites.settings.run import flatten
-from active_dendrites.settings.yaml_files import check_known, fault, one_of, unknown_key
+from active_dendrites.settings.forms import Sweep, VariantDeclaration
+from active_dendrites.settings.run import check_values, flatten, run_keys
+from active_dendrites.settings.yaml_files import Setting, Settings, check_known, fault, one_of, unknown_key
 
 if TYPE_CHECKING:
     from active_dendrites.settings.declarations import Declarations
@@ -33,8 +35,10 @@ def check_names(declarations: Declarations) -> None:
             raise fault(file, f"{name}.label", "its name in figures")
         targets = declared.target.values() if isinstance(declared.target, dict) else [declared.target]
         for target in targets:
-            if target.replace("{num_tasks}", "").count("{"):
+            if set("{}") & set(target.replace("{num_tasks}", "")):
                 raise fault(file, f"{name}.target", "only {num_tasks} in it", value=target)
+            if target:
+                check_file_name(target.replace("{num_tasks}", "10"), file, f"{name}.target")
     for experiment, figure in declarations.experiments.items():
         for name in figure.variants:
             if name not in declarations.sweeps:
@@ -65,18 +69,61 @@ def check_scale_names(declarations: Declarations, scale: str) -> None:
 
 
 def check_settings(declarations: Declarations) -> None:
-    """Every key of a variant or a scale is one that a run has, whether or not a run is declared with it."""
+    """Every key and value of a dataset, variant or scale, whether or not the value holds in any run."""
     for name in declarations.datasets:
-        check_known(declarations.dataset_settings(name), declarations.defaults)
+        check_layer(declarations.dataset_settings(name), declarations.defaults)
     file = declarations.file("variants")
     for name, declared in declarations.variants.items():
         own = flatten(declared.model_extra or {}, file, name)
         check_known(own, [*declarations.defaults, *VariantDeclaration.model_fields])
+        check_values(own)
         for num_tasks, settings in declared.by_num_tasks.items():
-            check_known(flatten(settings, file, f"{name}.by_num_tasks.{num_tasks}"), declarations.defaults)
-    for members in declarations.sweeps.values():
-        check_known(next(iter(members.values())), declarations.defaults)
+            check_layer(flatten(settings, file, f"{name}.by_num_tasks.{num_tasks}"), declarations.defaults)
     for scale, reduced in declarations.scales.items():
-        for where, settings in {"settings": reduced.settings, **reduced.variants}.items():
-            where = where if where == "settings" else f"variants.{where}"
-            check_known(flatten(settings, declarations.file(scale), where), declarations.defaults)
+        for name, settings in reduced.variants.items():
+            check_layer(flatten(settings, declarations.file(scale), f"variants.{name}"), declarations.defaults)
+        check_layer(flatten(reduced.settings, declarations.file(scale), "settings"), declarations.defaults)
+
+
+def check_layer(settings: Settings, known: Iterable[str]) -> None:
+    check_known(settings, known)
+    check_values(settings)
+
+
+def check_defaults(defaults: Settings, file: str) -> None:
+    """Every setting is there, and no other."""
+    keys = [f"{section}.{key}" if section else key for section, key in run_keys()]
+    check_layer(defaults, keys)
+    for key in keys:
+        if key not in defaults:
+            raise fault(file, key, "a value")
+
+
+def check_sweep(sweep: Sweep, file: str, name: str, known: Iterable[str]) -> None:
+    """Each value of each setting that a sweep varies."""
+    for key, values in sweep.items():
+        for value in values:
+            check_layer({key: Setting(value, file, f"{name}.sweep.{key}")}, known)
+
+
+# -- names, which are those of folders and targets ----------------------------------------------------------
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+
+
+def check_name(name: str, names: dict[str, str], file: str, key: str) -> None:
+    """A name that its folder can have on every system, and no other has; it joins the `names`, by their lower case."""
+    check_file_name(name, file, key)
+    if other := names.get(name.lower()):
+        but_for = "" if other == name else ", which differs only in case"
+        raise fault(file, key, "a name of its own", found=f"{name!r} beside {other!r}{but_for}")
+    names[name.lower()] = name
+
+
+def check_file_name(name: str, file: str, key: str) -> None:
+    if not NAME.fullmatch(name) or name.endswith("."):
+        expected = "a name of at most 100 letters, digits, _, ., + and -, first a letter or digit, last no dot"
+        raise fault(file, key, expected, value=name)
+    if name.partition(".")[0].lower() in DEVICES:
+        raise fault(file, key, "another name: Windows has a device of this one", value=name)

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 DatasetName = Literal["mnist", "fashion_mnist", "kmnist", "emnist_digits"]
 MNIST: DatasetName = "mnist"
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 # Seconds a download may take before the next source is tried: MNIST's files have 12 MB, compressed.
 TIME_LIMIT = 120.0

@@ -9,10 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from active_dendrites.settings.checks import check_names, check_settings
+from active_dendrites.settings.checks import check_defaults, check_name, check_names, check_settings, check_sweep
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.forms import (
-    ONE_PER_TASK,
     DatasetDeclaration,
     ExperimentDeclaration,
     ScaleDeclaration,
@@ -21,19 +20,18 @@ from active_dendrites.settings.forms import (
     value_name,
 )
 from active_dendrites.settings.run import (
+    BY_VARIANT,
+    ONE_PER_TASK,
     Configuration,
     RunConfig,
     check_consistency,
     flatten,
-    run_keys,
     validate,
 )
 from active_dendrites.settings.yaml_files import (
     ConfigError,
     Setting,
     Settings,
-    check_known,
-    display,
     fault,
     one_of,
     read_yaml,
@@ -52,12 +50,13 @@ class Declarations:
     def __init__(self, folder: Path, dataset: str = MNIST) -> None:
         self.folder, self.dataset = folder, dataset
         self.defaults = flatten(self._read("defaults"), self.file("defaults"))
-        check_known(self.defaults, [f"{s}.{k}" if s else k for s, k in run_keys()])
+        check_defaults(self.defaults, self.file("defaults"))
         self.datasets = {
             name: typed(DatasetDeclaration, declared, self.file("datasets"), name)
             for name, declared in self._read("datasets").items()
         }
         self.variants: dict[str, VariantDeclaration] = {}
+        self._variant_names: dict[str, str] = {}  # by their lower case
         self.sweeps: dict[str, dict[str, Settings]] = {}  # by sweep and variant: one combination of its values
         for name, declared in self._read("variants").items():
             self._declare(name, typed(VariantDeclaration, declared, self.file("variants"), name))
@@ -65,19 +64,22 @@ class Declarations:
             PAPER: ScaleDeclaration(),
             "quick": typed(ScaleDeclaration, self._read("quick"), self.file("quick")),
         }
-        self.experiments = {
-            name: typed(ExperimentDeclaration, declared, self.file("experiments"), name)
-            for name, declared in self._read("experiments").items()
-        }
+        self.experiments: dict[str, ExperimentDeclaration] = {}
+        names: dict[str, str] = {}
+        for name, declared in self._read("experiments").items():
+            check_name(name, names, self.file("experiments"), name)
+            self.experiments[name] = typed(ExperimentDeclaration, declared, self.file("experiments"), name)
         check_names(self)
         check_settings(self)
 
     def _declare(self, name: str, declared: VariantDeclaration) -> None:
         """Take up a variant; a sweep as well by each combination of its values, as `<sweep>-<value>`."""
-        self.variants[name] = declared
+        file = self.file("variants")
+        self._add_variant(name, declared, name)
         if not declared.sweep:
             return
-        file, self.sweeps[name] = self.file("variants"), {}
+        check_sweep(declared.sweep, file, name, self.defaults)
+        self.sweeps[name] = {}
         for values in product(*declared.sweep.values()):
             settings = {
                 key: Setting(value, file, f"{name}.sweep.{key}")
@@ -87,11 +89,15 @@ class Declarations:
             swept = {key.rpartition(".")[2]: value_name(setting.value) for key, setting in settings.items()}
             try:
                 label = declared.label.format(**swept)
-            except (KeyError, IndexError, ValueError):
+            except (KeyError, IndexError, ValueError, AttributeError, TypeError):
                 expected = f"only {', '.join(swept)} in braces"
                 raise fault(file, f"{name}.label", expected, value=declared.label) from None
-            self.variants[child] = VariantDeclaration(label=label, extends=name)
+            self._add_variant(child, VariantDeclaration(label=label, extends=name), f"{name}.sweep")
             self.sweeps[name][child] = settings
+
+    def _add_variant(self, name: str, declared: VariantDeclaration, key: str) -> None:
+        check_name(name, self._variant_names, self.file("variants"), key)
+        self.variants[name] = declared
 
     # -- what is declared ---------------------------------------------------------------------------
 
@@ -180,7 +186,7 @@ class Declarations:
         self.check_runnable(variant, self.file("variants"))
         declared = self.declared_values(scale, Configuration(variant, num_tasks))
         merged = {key: values[-1] for key, values in declared.items()}
-        for key in ("epochs", "learning_rate"):
+        for key in BY_VARIANT:
             if merged[key].value is None:
                 counts = sorted({n for name in self.ancestry(variant) for n in self.variants[name].by_num_tasks})
                 raise ConfigError(
@@ -243,7 +249,7 @@ class Declarations:
         return read_yaml(self.folder / f"{name}.yaml")
 
     def file(self, name: str) -> str:
-        return display(self.folder / f"{name}.yaml")
+        return f"{self.folder.name}/{name}.yaml"  # as `display` has it
 
     def _check_scale(self, scale: str) -> None:
         if scale not in self.scales:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from active_dendrites.settings.declarations import Declarations
-from active_dendrites.settings.forms import ONE_PER_TASK
-from active_dendrites.settings.run import Configuration
+from active_dendrites.settings.run import ONE_PER_TASK, Configuration
 from active_dendrites.settings.yaml_files import Setting
 
 HEADINGS = ("setting", "value", "from", "instead of")

@@ -4,19 +4,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from active_dendrites.settings.run import PositiveInt
+from active_dendrites.settings.datasets import FILES
+from active_dendrites.settings.run import MAX_SEED, TaskCount
 from active_dendrites.settings.yaml_files import Section, fault
-
-ONE_PER_TASK = "one_per_task"
 
 
 def each_once(values: list[Any]) -> list[Any]:
+    if not all(isinstance(value, str | int | float | None) for value in values):
+        raise ValueError("numbers, words, true, false or null")
     if len(set(values)) < len(values):
         raise ValueError("each value once")
     return values
 
 
-TaskCounts = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(each_once)]
+def of_all_files(sums: dict[str, str]) -> dict[str, str]:
+    if set(sums) != set(FILES):
+        raise ValueError(f"a sum of each of {', '.join(FILES)}")
+    return sums
+
+
+TaskCounts = Annotated[list[TaskCount], Field(min_length=1), AfterValidator(each_once)]
 Sweep = dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(each_once)]]  # values by dotted key
 
 
@@ -27,10 +34,10 @@ class VariantDeclaration(Section):
 
     label: str = ""
     extends: str | None = None
-    target: str | dict[PositiveInt, str] = ""
+    target: str | dict[TaskCount, str] = ""
     abstract: bool = False
-    trials: PositiveInt | None = None
-    by_num_tasks: dict[PositiveInt, dict[str, Any]] = Field(default_factory=dict)
+    trials: Annotated[int, Field(ge=1, le=1000)] | None = None
+    by_num_tasks: dict[TaskCount, dict[str, Any]] = Field(default_factory=dict)
     sweep: Sweep = Field(default_factory=dict)
 
     @property
@@ -42,17 +49,17 @@ class VariantDeclaration(Section):
 class DatasetDeclaration(Section):
     """What must be known of a dataset's files, and the settings that it changes."""
 
-    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None
+    sha256: Annotated[dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], AfterValidator(of_all_files)] | None
     data: dict[str, Any] = Field(default_factory=dict)
 
 
 class ExperimentDeclaration(Section):
     """One figure and its table: variants at numbers of tasks."""
 
-    title: str
+    title: Annotated[str, Field(min_length=1)]
     kind: Literal["summary", "matrix", "activity", "search"] = "summary"
     part: Literal["paper", "searches"] = "paper"
-    variants: dict[str, TaskCounts]
+    variants: Annotated[dict[str, TaskCounts], Field(min_length=1)]
 
 
 class ScaleDeclaration(Section):
@@ -72,8 +79,8 @@ class ScaleDeclaration(Section):
 
 def checked_seeds(seeds: Any, source: str, key: str) -> list[int]:
     """A list of seeds. Raises: ConfigError."""
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise fault(source, key, "a list of integers from 0", value=seeds)
+    if not isinstance(seeds, list) or not seeds or not all(type(s) is int and 0 <= s <= MAX_SEED for s in seeds):
+        raise fault(source, key, f"a list of integers from 0 to {MAX_SEED}", value=seeds)
     repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
     if repeated:
         raise fault(source, key, "each seed once", found=f"{repeated} more than once")

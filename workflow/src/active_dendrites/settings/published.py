@@ -9,12 +9,15 @@ from pydantic import AfterValidator, Field
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.forms import TaskCounts, value_name
-from active_dendrites.settings.run import PositiveFloat, PositiveInt
+from active_dendrites.settings.run import PositiveFloat, TaskCount
 from active_dendrites.settings.yaml_files import Section, display, fault, one_of, read_yaml, typed
 
 ACCURACY: Final = "accuracy"  # the quantities that are published
 CLUSTERS: Final = "clusters"
 ANY_COUNT = "all"  # for a reason or a finding that holds at every number of tasks
+
+Points = Annotated[float, Field(gt=0, le=100)]  # of %
+MOST_CLUSTERS = 1_000_000
 
 Key = tuple[str, int, str]  # variant, number of tasks, quantity
 
@@ -27,14 +30,14 @@ def from_one_task(margins: dict[int, float]) -> dict[int, float]:
 
 class ClustersMargin(Section):
     least: PositiveFloat
-    share_of_tasks: Annotated[float, Field(ge=0)]
+    share_of_tasks: Annotated[float, Field(ge=0, le=1)]
 
 
 class Rule(Section):
     """When a number counts as reproduced. Source: method 10, its last part."""
 
     level: Annotated[float, Field(gt=0, lt=0.5)]
-    accuracy_margin: Annotated[dict[PositiveInt, PositiveFloat], AfterValidator(from_one_task)]
+    accuracy_margin: Annotated[dict[TaskCount, Points], AfterValidator(from_one_task)]
     clusters_margin: ClustersMargin
 
     def margin(self, quantity: str, num_tasks: int) -> float:
@@ -50,7 +53,7 @@ class Numbers(Section):
 
     source: Annotated[str, Field(min_length=1)]
     quoted: bool = False
-    values: Annotated[dict[PositiveInt, Any], Field(min_length=1)]
+    values: Annotated[dict[TaskCount, Any], Field(min_length=1)]
     reasons: dict[Any, str] = Field(default_factory=dict)
 
     def reasons_at(self, num_tasks: int) -> tuple[str, ...]:
@@ -303,6 +306,6 @@ def fraction(percent: Any, file: str, where: str) -> float:
 
 def count(clusters: Any, file: str, where: str) -> float:
     """A mean number of clusters."""
-    if type(clusters) not in (int, float) or not clusters >= 1:
-        raise fault(file, where, "a mean number of clusters, from 1", value=clusters)
+    if type(clusters) not in (int, float) or not 1 <= clusters <= MOST_CLUSTERS:
+        raise fault(file, where, f"a mean number of clusters, from 1 to {MOST_CLUSTERS}", value=clusters)
     return float(clusters)

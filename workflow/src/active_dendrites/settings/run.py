@@ -1,7 +1,7 @@
 """The settings of one run, checked and frozen."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from operator import eq
@@ -23,8 +23,16 @@ from active_dendrites.settings.yaml_files import (
     one_of,
 )
 
-PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+ONE_PER_TASK = "one_per_task"  # as many segments as tasks
+BY_VARIANT = ("epochs", "learning_rate")  # no default: variants state them, some by number of tasks
+
+# Upper bounds are far above what makes sense, and below what would stop a training late, or a plan from ending.
+PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
+TaskCount = Annotated[int, Field(ge=1, le=10_000)]  # the accuracies of a run are a square of it
+Units = Annotated[int, Field(ge=1, le=1_000_000)]
+MAX_SEED = 2**63 - 1  # what a column of 64-bit integers holds
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1_000_000)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
 Measured = Literal["measured"]  # from the training images, when they are read
 DroppedFraction = Annotated[float, Field(ge=0, lt=1)]
@@ -52,20 +60,20 @@ class Configuration(NamedTuple):
 
 
 class DataConfig(Section):
-    permutation_seed: Annotated[int, Field(ge=0)]
+    permutation_seed: Seed
     first_task_identity: bool
     train_images: PositiveInt | None
-    pixel_mean: float | Measured
+    pixel_mean: Annotated[float, Field(ge=-1_000_000, le=1_000_000)] | Measured
     pixel_std: PositiveFloat | Measured
-    num_classes: PositiveInt
+    num_classes: Units
 
 
 class NetworkConfig(Section):
-    hidden_units: Annotated[list[PositiveInt], Field(min_length=1)]
-    output_units: PositiveInt
+    hidden_units: Annotated[list[Units], Field(min_length=1)]
+    output_units: Units
     winner_density: OpenFraction | None
     weight_sparsity: Annotated[float, Field(ge=0, lt=1)]
-    segments_per_unit: Annotated[int, Field(ge=0)]
+    segments_per_unit: Annotated[int, Field(ge=0, le=10_000)]
     segment_rule: Annotated[str, AfterValidator(known_rule)] = later(STRONGEST)
     task_gate_density: OpenFraction | None
     input_dropout: DroppedFraction
@@ -78,7 +86,7 @@ class NetworkConfig(Section):
 
 class ContextConfig(Section):
     kind: Literal["none", "task_prototype", "inferred_prototype"]
-    num_pixels: PositiveInt
+    num_pixels: Annotated[int, Field(ge=1, le=784)]  # an image has 28 × 28
     exemplars: PositiveInt
     acceptance: OpenFraction
 
@@ -90,9 +98,9 @@ class ContextConfig(Section):
 
 class ConsolidationConfig(Section):
     kind: Literal["none", "synaptic_intelligence"]
-    strength: Annotated[float, Field(ge=0)]
+    strength: Annotated[float, Field(ge=0, le=1_000_000)]
     damping: PositiveFloat
-    penalty_from_task: Annotated[int, Field(ge=2)]
+    penalty_from_task: Annotated[int, Field(ge=2, le=10_000)]
     path_gradient: Literal["total", "task"]
     rectify: Literal["each_task", "running_sum"]
     include_segments: bool
@@ -104,7 +112,7 @@ class ConsolidationConfig(Section):
 
 
 class EvaluationConfig(Section):
-    after_tasks: list[PositiveInt] | Literal["every"]
+    after_tasks: list[TaskCount] | Literal["every"]
 
     def tests_all(self, task: int, num_tasks: int) -> bool:
         """Whether all tasks seen are tested after a task, counted from 1, and not this one alone."""
@@ -122,8 +130,8 @@ class RunConfig(Section):
     """Everything that decides the result of one run, and nothing else."""
 
     variant: str
-    num_tasks: PositiveInt
-    seed: Annotated[int, Field(ge=0)]
+    num_tasks: TaskCount
+    seed: Seed
     dataset: DatasetName = later(MNIST)
     epochs: PositiveInt
     learning_rate: PositiveFloat
@@ -190,23 +198,49 @@ def flatten(tree: Mapping[Any, Any], file: str, where: str = "") -> Settings:
 
 def validate(merged: Settings, **identity: Any) -> RunConfig:
     """Build the typed settings; the first fault becomes one line naming where the value was written."""
+    try:
+        return RunConfig.model_validate(tree_of(merged, **identity))
+    except ValidationError as error:
+        raise error_of_values(error.errors(), merged) from None
+
+
+def check_values(settings: Settings) -> None:
+    """Check each value by itself, whether or not it holds in any run. Raises: ConfigError for the first fault."""
+    checked = {key: setting for key, setting in settings.items() if not is_filled_in_later(key, setting.value)}
+    try:
+        RunConfig.model_validate(tree_of(checked))
+    except ValidationError as error:
+        faults = [details for details in error.errors() if details["type"] != "missing"]
+        if faults:
+            raise error_of_values(faults, checked) from None
+
+
+def is_filled_in_later(key: str, value: Any) -> bool:
+    """Whether a value stands for one that the configuration decides."""
+    return (key == "network.segments_per_unit" and value == ONE_PER_TASK) or (key in BY_VARIANT and value is None)
+
+
+def tree_of(settings: Settings, **identity: Any) -> dict[str, Any]:
+    """Settings by dotted key as the nested form of a run."""
     tree: dict[str, Any] = dict(identity)
-    for key, setting in merged.items():
+    for key, setting in settings.items():
         section, _, name = key.rpartition(".")
         (tree.setdefault(section, {}) if section else tree)[name] = setting.value
-    try:
-        return RunConfig.model_validate(tree)
-    except ValidationError as error:
-        first, *more = error.errors()
-        path = [str(part) for part in first["loc"]]
-        dotted = next((".".join(path[:n]) for n in (2, 1) if ".".join(path[:n]) in merged), None)
-        if dotted is None:  # missing from defaults.yaml, or part of the run's identity
-            raise error_of(first, RunConfig, ".".join(path), "") from None
-        setting = merged[dotted]
-        line = str(error_of(first, RunConfig, setting.file, setting.where))
-        # Where one of several kinds is expected, each of them has its fault.
-        others = (other for other in more if other["input"] == first["input"] and other["loc"][:2] == first["loc"][:2])
-        raise ConfigError(" or ".join([line, *map(expected_of, others)])) from None
+    return tree
+
+
+def error_of_values(faults: Sequence[Mapping[str, Any]], settings: Settings) -> ConfigError:
+    """The line of the first fault that pydantic sees in settings."""
+    first, *more = faults
+    path = [str(part) for part in first["loc"]]
+    dotted = next((".".join(path[:n]) for n in (2, 1) if ".".join(path[:n]) in settings), None)
+    if dotted is None:  # part of the run's identity
+        return error_of(first, RunConfig, ".".join(path), "")
+    setting = settings[dotted]
+    line = str(error_of(first, RunConfig, setting.file, setting.where))
+    # Where one of several kinds is expected, each of them has its fault.
+    others = (other for other in more if other["input"] is first["input"] and other["loc"][:2] == first["loc"][:2])
+    return ConfigError(" or ".join([line, *map(expected_of, others)]))
 
 
 def check_consistency(run: RunConfig, merged: Settings) -> None:

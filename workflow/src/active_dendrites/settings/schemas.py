@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from active_dendrites.settings.forms import (
-    ONE_PER_TASK,
     DatasetDeclaration,
     ExperimentDeclaration,
     ScaleDeclaration,
     VariantDeclaration,
 )
 from active_dendrites.settings.published import Finding, Numbers, PublishedFile, Rule, StandIn
-from active_dendrites.settings.run import IDENTITY, RunConfig, run_keys
+from active_dendrites.settings.run import BY_VARIANT, IDENTITY, ONE_PER_TASK, RunConfig, run_keys
 from active_dendrites.settings.workflow import WorkflowSettings
 from active_dendrites.settings.yaml_files import Section
 
@@ -32,6 +31,7 @@ BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"  # around the ta
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COUNT = {"pattern": "^[1-9][0-9]*$"}  # a number of tasks as a key
 SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
+SANITY = 1_000_000  # a bound from here on is of no interest to readers
 SOME_SETTINGS = {"$ref": "#/$defs/settings"}
 
 Schema = dict[str, Any]
@@ -106,7 +106,7 @@ def all_settings(meanings: dict[str, str]) -> Schema:
     """Every setting of a run but what the workflow says of it; as defaults.yaml and variants may write it."""
     schema = schema_of(RunConfig)
     properties = {key: value for key, value in schema["properties"].items() if key not in IDENTITY}
-    for key in ("epochs", "learning_rate"):
+    for key in BY_VARIANT:
         properties[key] = or_null(properties[key])
     network = properties["network"]["properties"]
     network["segments_per_unit"] = {"anyOf": [network["segments_per_unit"], {"const": ONE_PER_TASK}]}
@@ -234,7 +234,7 @@ def values(schema: Schema) -> str:
     bounds = [
         f"{sign} {schema[key]:g}"
         for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
-        if key in schema
+        if key in schema and abs(schema[key]) < SANITY
     ]
     return " ".join([words.get(kind, kind), " and ".join(bounds)]).strip()
 

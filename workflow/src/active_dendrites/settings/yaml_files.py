@@ -1,10 +1,11 @@
 """How YAML files with settings are read: typed, with a line that names file and key for every fault.
 
-Every value remembers the file and key it came from, so that a fault can be reported where it was written.
+Every value remembers the file and key it came from, so that a fault can be reported where it was written. Read with
+PyYAML, as Snakemake reads config.yaml: with ruamel.yaml (YAML 1.2), `5e-4` or `on` would mean two things in one folder.
 """
 
 import difflib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -24,6 +25,7 @@ class ConfigError(ValueError):
 
 ABSENT = object()
 LONGEST = 200  # characters of a value that a line shows
+MOST_NAMES = 12  # of those that are known
 
 
 def fault_line(source: str | Path, key: str, expected: str, *, value: Any = ABSENT, found: str = "nothing") -> str:
@@ -59,7 +61,7 @@ def shown(value: Any) -> str:
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Setting(NamedTuple):
@@ -83,9 +85,22 @@ def typed(model: type[Model], tree: Any, file: str, where: str = "") -> Model:
         return model.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        keys = [str(part) for part in first["loc"] if part != "[key]" and not isinstance(part, int)]
+        keys = list(keys_of(first["loc"], tree))
         key = ".".join([where, *keys] if where else keys) or "file"
         raise error_of(first, model, file, key) from None
+
+
+def keys_of(location: Iterable[str | int], tree: Any) -> Iterator[str]:
+    """The keys on the way to a fault, without positions in lists and pydantic's names of alternatives."""
+    for part in location:
+        if isinstance(tree, Mapping) and part in tree:
+            yield str(part)
+            tree = tree[part]
+        elif isinstance(tree, list) and isinstance(part, int):
+            tree = tree[part]
+        elif isinstance(tree, Mapping) and part != "[key]":
+            yield str(part)  # of a value that is missing
+            tree = None
 
 
 def error_of(details: Mapping[str, Any], model: type[Section], file: str, key: str) -> ConfigError:
@@ -119,29 +134,52 @@ def read_yaml(path: Path) -> dict[str, Any]:
 @cache
 def _read_yaml(path: Path, version: int) -> Mapping[str, Any]:
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
+        tree = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)
     except OSError as error:
         raise ConfigError(f"{display(path)}: {error.strerror}, expected a YAML file") from None
     except UnicodeDecodeError:
         raise fault(display(path), "", "YAML text", found="bytes that are not UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{display(path)}:{line} {getattr(error, 'problem', error)}, expected YAML") from None
+        where = f"{display(path)}: line {mark.line + 1}" if mark else display(path)
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise ConfigError(f"{where}: {problem}, expected {getattr(error, 'expected', 'YAML')}") from None
+    except (ValueError, RecursionError) as error:  # a date or an integer that Python has not, or endless nesting
+        raise ConfigError(f"{display(path)}: {error}, expected YAML") from None
     if not isinstance(tree, dict):
         raise fault(display(path), "", "a mapping", value=tree)
+    for key in tree:
+        if not isinstance(key, str):
+            raise fault(display(path), "", f"text, such as '{key}' in quotes", found=f"key {shown(key)}")
     return tree
 
 
-class UniqueKeyLoader(SafeLoader):
-    """YAML that refuses a key written twice, which plain YAML readers let the second one win."""
+class KeyFault(yaml.constructor.ConstructorError):
+    """A key that a mapping cannot have."""
+
+    def __init__(self, found: str, expected: str, mark: yaml.Mark) -> None:
+        super().__init__(None, None, f"found key {found}", mark)
+        self.expected = expected
+
+
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class StrictLoader(SafeLoader):
+    """YAML that refuses a key written twice, where plain readers let the second one win, and keys like `on` or a date.
+
+    Merge keys are what they are elsewhere: `<<: *other` takes keys of another mapping that are not written here.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
+            key = "<<" if key_node.tag == MERGE else self.construct_object(key_node, deep=True)
+            if isinstance(key, bool) or not isinstance(key, str | int | float) or key == "":
+                words = "; YAML reads on, off, yes, no as true or false" if isinstance(key, bool) else ""
+                raise KeyFault(shown(key), f"text or a number; write text in quotes{words}", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"found key {key!r} twice", key_node.start_mark)
+                raise KeyFault(f"{key!r} twice", "YAML", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -151,10 +189,13 @@ def display(path: Path) -> str:
 
 
 def one_of(name: Any, known: Sequence[Any] | Mapping[Any, Any]) -> str:
-    """The nearest known name, or all of them."""
+    """The nearest known name, or all of them, of many the first."""
     names = [str(other) for other in known]
     near = difflib.get_close_matches(str(name), names, n=1)
-    return f"{near[0]!r}" if near else f"one of {', '.join(names)}"
+    if near:
+        return repr(near[0])
+    others = f" and {len(names) - MOST_NAMES} others" if len(names) > MOST_NAMES else ""
+    return f"one of {', '.join(names[:MOST_NAMES])}{others}"
 
 
 def is_number(text: str) -> bool:
