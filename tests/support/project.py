@@ -20,17 +20,20 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Draws something from the table with nothing that takes long to import.
 NOTEBOOK = {
-    "parameters": "table = figure_svg = figure_png = None",
+    "parameters": "title = None",
     "draw": """\
-import csv
+import csv, os
+from pathlib import Path
 from matplotlib.figure import Figure
 
-with open(table) as file:
+notebook = Path(os.environ["JPY_SESSION_NAME"])
+folder, name = notebook.parents[1], notebook.stem
+with open(folder / f"tables/{name}.csv") as file:
     rows = [row for row in csv.DictReader(file) if row["accuracy"]]
 figure = Figure()
 figure.subplots().plot([float(row["accuracy"]) for row in rows])
-figure.savefig(figure_svg)
-figure.savefig(figure_png)
+for ending in ("svg", "png"):
+    figure.savefig(folder / f"figures/{name}.{ending}")
 """,
 }
 

@@ -515,3 +515,14 @@ def test_a_run_that_nobody_declares_is_one_line(project: Project) -> None:
     assert done.stderr.splitlines()[-1].startswith("config/variants.yaml: prototype: no epochs for 7 tasks")
     assert "Traceback" not in done.stderr
     assert not project.path("results").exists()
+
+
+def test_a_notebook_with_the_parameters_of_an_earlier_version_stops_before_any_work(project: Project) -> None:
+    """It would take its own parameters, which name another's figure."""
+    former = "table = figure_svg = figure_png = None"
+    with project.edited("workflow/notebooks/ablation.ipynb", lambda text: text.replace("title = None", former)):
+        done = project.snakemake("quick", "--cores", "1")
+    assert done.returncode == 1
+    line = "workflow/notebooks/ablation.ipynb: parameters: found figure_svg, expected files_of_this_notebook as in"
+    assert done.stderr.splitlines()[-1].startswith(line)
+    assert not project.path("results").exists()

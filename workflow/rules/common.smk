@@ -234,6 +234,9 @@ def drawing_code(wildcards) -> str:
     """What decides how a figure looks: the notebook's cells and the plotting modules, without saved outputs."""
     notebook = json.loads(Path(f"workflow/notebooks/{wildcards.experiment}.ipynb").read_text(encoding="utf-8"))
     cells = [(cell["cell_type"], cell["source"], cell["metadata"].get("tags")) for cell in notebook["cells"]]
+    if any("parameters" in (tags or []) and "figure_svg" in "".join(source) for _, source, tags in cells):
+        file = f"workflow/notebooks/{wildcards.experiment}.ipynb"
+        sys.exit(f"{file}: parameters: found figure_svg, expected files_of_this_notebook as in ablation.ipynb")
     return digest(cells, sorted(Path(LIBRARY, "active_dendrites/figures").glob("*.py")))
 
 

@@ -32,10 +32,11 @@ rule draw:
         kind=experiment_kind,
         seeds=experiment_seeds,
     shell:
-        # A kernel of the same name in the user's home must not be taken for that of this environment.
-        "JUPYTER_PREFER_ENV_PATH=1 python -m papermill {input.notebook:q} {output.notebook:q} --kernel python3"
-        " --no-progress-bar -r title {params.title:q} -r table {input.table:q}"
-        " -r figure_svg {output.svg:q} -r figure_png {output.png:q} > {log:q} 2>&1"
+        # A kernel of the same name in the user's home must not be taken for that of this environment. The notebook
+        # finds table and figure by its own name, which Jupyter's servers hand over in the same way.
+        "JUPYTER_PREFER_ENV_PATH=1 JPY_SESSION_NAME={output.notebook:q}"
+        " python -m papermill {input.notebook:q} {output.notebook:q} --kernel python3"
+        " --no-progress-bar -r title {params.title:q} > {log:q} 2>&1"
 
 
 # Every figure is a target by its name, e.g. hidden_activations_per_task, unless a configuration is called so.

@@ -81,9 +81,8 @@ def draw_figures(declarations: Declarations, published: Published, rows: list[Re
         if table["accuracy"].isna().all():
             not_run.append(name)
             continue
-        path = folder / "tables" / f"{name}.csv"
-        write_table(path, table)
-        draw_by_notebook(NOTEBOOKS / f"{name}.ipynb", path, declared.title, folder / "figures" / name)
+        write_table(folder / "tables" / f"{name}.csv", table)
+        draw_by_notebook(NOTEBOOKS / f"{name}.ipynb", declared.title, folder)
     return not_run
 
 

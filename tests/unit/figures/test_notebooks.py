@@ -1,6 +1,12 @@
 """One notebook per experiment: stored without outputs, and its code draws the experiment's table."""
 
 import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +16,15 @@ import nbformat
 import pandas as pd
 import pytest
 from drawing import found, make_search, make_table, row, sweep
+from nbclient import NotebookClient
 
+import active_dendrites
+from active_dendrites.figures.notebooks import files_of_this_notebook
 from active_dendrites.settings.declarations import Declarations
 
 NOTEBOOKS = Path(__file__).parents[3] / "workflow" / "notebooks"
+RULE = (NOTEBOOKS.parent / "rules/figures.smk").read_text(encoding="utf-8").partition("shell:")[2].partition("\n\n")[0]
+DRAW = "".join(re.findall(r'^ +"(.*)"$', RULE, re.MULTILINE))  # what the rule runs
 TWO = [0.90, 0.92]
 
 
@@ -94,15 +105,12 @@ def read(name: str) -> nbformat.NotebookNode:
     return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
 
 
-def run_cells(name: str, folder: Path, table: pd.DataFrame) -> dict[str, Any]:
-    """Execute a notebook's code with parameters as papermill gives them; returns its names."""
-    table.to_csv(folder / "table.csv", index=False)
-    files = {"table": "table.csv", "figure_svg": "new/figure.svg", "figure_png": "new/figure.png"}
-    scope: dict[str, Any] = {"title": "A title"} | {key: str(folder / file) for key, file in files.items()}
-    for cell in read(name).cells:
-        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
-            exec(cell.source, scope)
-    return scope
+def put(stored: Path, notebook: Path, table: pd.DataFrame, tables: Path) -> None:
+    """A notebook as a file, and a table of its name."""
+    for folder in (notebook.parent, tables):
+        folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(stored, notebook)
+    table.to_csv(tables / f"{notebook.stem}.csv", index=False)
 
 
 def test_every_experiment_has_its_notebook(declarations: Declarations) -> None:
@@ -118,9 +126,8 @@ def test_notebook_is_stored_without_outputs(declarations: Declarations, name: st
     (parameters,) = (cell for cell in code if "parameters" in cell.metadata.get("tags", []))
     given: dict[str, str] = {}
     exec(parameters.source, given)
-    assert {"table", "figure_svg", "figure_png"} <= given.keys()
     assert given["title"] == declarations.experiments[name].title
-    assert all(f"/{name}." in given[key] for key in ("table", "figure_svg", "figure_png"))
+    assert given["results"] == "results/quick"
     assert notebook.metadata.kernelspec.name == "python3"
 
 
@@ -142,13 +149,96 @@ def title(name: str) -> str:
 
 @pytest.mark.parametrize("scale", ["paper", "quick"])
 @pytest.mark.parametrize("name", TABLES)
-def test_notebook_draws_its_table(name: str, scale: str, tmp_path: Path) -> None:
+def test_notebook_draws_its_table(name: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder that the workflow gives it, with the parameter that the workflow hands over."""
     make, parts = TABLES[name]
-    scope = run_cells(name, tmp_path, make().assign(scale=scale))
-    svg = (tmp_path / "new" / "figure.svg").read_text(encoding="utf-8")
-    assert (tmp_path / "new" / "figure.png").stat().st_size > 10_000
+    put(
+        NOTEBOOKS / f"{name}.ipynb",
+        tmp_path / f"notebooks/{name}.ipynb",
+        make().assign(scale=scale),
+        tmp_path / "tables",
+    )
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / f"notebooks/{name}.ipynb"))
+    scope: dict[str, Any] = {"title": "A title", "results": "elsewhere"}
+    for cell in read(name).cells:
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+            exec(cell.source, scope)
+    svg = (tmp_path / f"figures/{name}.svg").read_text(encoding="utf-8")
+    assert (tmp_path / f"figures/{name}.png").stat().st_size > 10_000
     for part in parts:
         assert f'id="{part}"' in svg
     assert ('id="reduced-scale"' in svg) == (scale == "quick")
     if name in LIMITS and scale == "paper":
         assert scope["figure"].axes[0].get_ylim() == LIMITS[name]
+
+
+# -- in Jupyter -------------------------------------------------------------------------------------------
+
+
+def execute(notebook: Path, started_in: Path) -> None:
+    """As Jupyter does: the kernel is started somewhere and told the notebook's path."""
+    content = nbformat.read(notebook, as_version=4)
+    client = NotebookClient(content, kernel_name="python3", resources={"metadata": {"path": str(started_in)}})
+    library = Path(active_dendrites.__file__).parents[1]
+    client.execute(env=os.environ | {"JPY_SESSION_NAME": str(notebook), "PYTHONPATH": str(library)})
+    nbformat.write(content, notebook)
+
+
+def figures(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "figures").iterdir())
+
+
+def test_a_copied_notebook_draws_a_figure_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").touch()
+    results, copy = tmp_path / "results/quick", tmp_path / "workflow/notebooks/mine.ipynb"
+    put(NOTEBOOKS / "ablation.ipynb", copy, summary("prototype"), results / "tables")
+    summary("three_layer_mlp").to_csv(results / "tables/ablation.csv", index=False)
+    execute(copy, tmp_path)
+    assert figures(results) == ["mine.png", "mine.svg"]
+    assert 'id="accuracy-prototype"' in (results / "figures/mine.svg").read_text(encoding="utf-8")
+
+
+def test_an_executed_notebook_runs_again_where_it_lies_and_under_another_name(tmp_path: Path) -> None:
+    """Executed by the rule, from the project's root; run again by hand, from its own folder."""
+    results = tmp_path / "results/fashion_mnist/quick"
+    executed, copy = results / "notebooks/ablation.ipynb", results / "notebooks/mine.ipynb"
+    put(NOTEBOOKS / "ablation.ipynb", executed, summary("prototype"), results / "tables")
+    files = {"input.notebook": NOTEBOOKS / "ablation.ipynb", "output.notebook": executed.relative_to(tmp_path)}
+    files |= {"log": tmp_path / "log", "params.title": "An ablation"}
+    command = DRAW
+    for name, value in files.items():
+        command = command.replace(f"{{{name}:q}}", shlex.quote(str(value)))
+    library = Path(active_dendrites.__file__).parents[1]
+    environment = os.environ | {
+        "PYTHONPATH": str(library),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True)
+    assert figures(results) == ["ablation.png", "ablation.svg"]
+    drawn = (results / "figures/ablation.svg").read_bytes()
+    shutil.rmtree(results / "figures")
+    execute(executed, executed.parent)
+    assert (results / "figures/ablation.svg").read_bytes() == drawn
+    shutil.rmtree(results / "figures")
+    put(executed, copy, summary("prototype"), results / "tables")
+    execute(copy, executed.parent)
+    assert figures(results) == ["mine.png", "mine.svg"]
+
+
+def test_a_notebook_that_jupyter_does_not_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a former name it would overwrite another's figure."""
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    with pytest.raises(ValueError, match="JPY_SESSION_NAME: found no name of the notebook"):
+        files_of_this_notebook("results/quick")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "renamed.ipynb"))
+    with pytest.raises(ValueError, match=r"renamed\.ipynb: found no notebook, expected it: once renamed"):
+        files_of_this_notebook("results/quick")
+
+
+def test_a_notebook_outside_any_project_reads_the_results_of_the_library_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.ipynb").touch()
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "mine.ipynb"))
+    files = files_of_this_notebook("results/quick")
+    assert files.table == NOTEBOOKS.parents[1] / "results/quick/tables/mine.csv"
