@@ -32,6 +32,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/planning.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/slurm.smk"
 
 

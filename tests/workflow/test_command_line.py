@@ -136,3 +136,36 @@ def test_images_may_come_from_any_folder(project: Project, tmp_path: Path, monke
     done = project.snakemake("prepare_mnist", "--cores", "1", "--config", f"images_folder=~/{name}", "results=others")
     assert done.returncode == 0, done.stderr
     assert project.path("others/data/mnist/train-images-idx3-ubyte").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        ("quick_protoype_2", ["target: found 'quick_protoype_2', expected 'quick_prototype_2'"]),
+        ("plan quick_abalation", ["target: found 'quick_abalation', expected 'quick_ablation'"]),
+        (
+            "results/quick/figure/ablation.svg",
+            ["target: found 'results/quick/figure/ablation.svg', expected 'results/"],
+        ),
+        ("quick --until prepare_minst", ["--until: found 'prepare_minst', expected 'prepare_mnist'"]),
+        ("quick --forcerun trian", ["--forcerun: found 'trian', expected 'train'"]),
+        ("quick --omit-from trian", ["--omit-from: found 'trian', expected 'train'"]),
+        ("quick --prioritize trian", ["--prioritize: found 'trian', expected 'train'"]),
+        ("qick --until xyz", ["target: found 'qick', expected 'quick'", "--until: found 'xyz', expected one of docs/"]),
+    ],
+)
+def test_a_misspelt_target_names_the_nearest(project: Project, arguments: str, lines: list[str]) -> None:
+    """Of a rule, a file, or an option that takes targets; and in nothing but a line each."""
+    done = project.snakemake(*arguments.split(), "--cores", "1")
+    assert done.returncode == 1
+    for text, line in zip(done.stderr.splitlines()[-len(lines) :], lines, strict=True):
+        assert text.startswith(line)
+    assert "Exception" not in done.stderr
+    assert not project.path("results").exists()
+
+
+def test_a_file_may_be_named_by_another_path(project: Project) -> None:
+    name = "results/quick/figures/ablation.svg"
+    assert project.plan(name) == project.plan(f"./results/../{name}") != []
+    done = project.snakemake(str(project.path(name)), "--dry-run")
+    assert done.stderr.splitlines()[-1] == f"target: found {str(project.path(name))!r}, expected {name!r}"

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,15 +38,15 @@ class GivenSettings:
     Every value of the file is checked, whether or not the command line replaces it. Raises: ConfigError.
     """
 
-    def __init__(self, config: dict[str, Any], path: Path, command_line: Collection[str] = ()) -> None:
+    def __init__(self, config: dict[str, Any], path: Path, command_line: Mapping[str, Any]) -> None:
         """Read and check.
 
         Args:
             config: the values, of the command line where it has a key.
             path: of the file.
-            command_line: the keys that `--config` has, with the value of the file or another.
+            command_line: what `--config` says. A workflow that uses this one as a module may not hand it over.
         """
-        self.command_line = command_line
+        self.command_line = {key for key, value in command_line.items() if config.get(key) == value}
         self.file = display(path)
         self.written = read_yaml(path)
         self.config = {key: self._plain(key, value) for key, value in config.items()}
