@@ -41,5 +41,6 @@ def test_what_reduced_scale_replaces_is_said_at_the_start(project: Project) -> N
             done = project.snakemake(*arguments)
             assert done.returncode == 0, done.stderr
             assert done.stderr.splitlines().count(REPLACED) == 1, done.stderr
+        assert project.path(RUN).with_name("train.log").read_text().count(REPLACED) == 1
         assert REPLACED not in project.snakemake(RUN, "--dry-run").stderr  # nothing is trained any more
         assert "for mine" not in project.snakemake(RUN.replace("quick", "paper"), "--dry-run").stderr

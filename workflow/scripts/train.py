@@ -22,6 +22,7 @@ from active_dendrites.runs.records import write_accuracy, write_activity, write_
 from active_dendrites.runs.seals import discard_seal
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.explain import replaced_by_scale
 from active_dendrites.settings.options import renamed_to
 from active_dendrites.training.checkpoint_manager import SAVE_MINUTES, CheckpointManager
 from active_dendrites.training.checkpoints import FOLDER as CHECKPOINTS
@@ -101,6 +102,8 @@ def main() -> None:
                 logging.warning("no commit is recorded (%s): reference.py merge will refuse this run", source.reason)
             for run, folder in zip(runs, folders, strict=True):
                 logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
+            for line in replaced_by_scale(declarations, scale, [runs[0].configuration]):
+                logging.info(line)
             device = held.enter_context(training_device(arguments.device))
             with manager.listening():
                 images = load_images(images_at, declarations.datasets[arguments.dataset].sha256, arguments.dataset)
