@@ -188,7 +188,7 @@ def read_part(file: str, part: str, declared: Mapping[str, Any], variants: list[
     quantity = CLUSTERS if part == "clusters" else ACCURACY
     for variant, tree in declared.items():
         where = f"{part}.{variant}"
-        check_name(variant, variants, file, part)
+        check_known_name(variant, variants, file, part)
         entry = read_numbers(tree, file, where)
         for num_tasks, number in entry.values.items():
             key = f"{where}.values.{num_tasks}"
@@ -199,7 +199,7 @@ def read_part(file: str, part: str, declared: Mapping[str, Any], variants: list[
 def read_searches(file: str, declared: Mapping[str, Any], declarations: Declarations) -> Iterator[PublishedNumber]:
     """The numbers of sweeps, by number of tasks and value, each a mean and a standard deviation."""
     for sweep, tree in declared.items():
-        check_name(sweep, declarations.sweeps, file, "searches")
+        check_known_name(sweep, declarations.sweeps, file, "searches")
         entry = read_numbers(tree, file, f"searches.{sweep}")
         names = {variant.removeprefix(f"{sweep}-"): variant for variant in declarations.sweeps[sweep]}
         for num_tasks, by_value in entry.values.items():
@@ -222,9 +222,9 @@ def read_stand_ins(
     curves = {number.key: number for number in numbers if not number.in_text}
     for variant, tree in declared.items():
         where = f"stand_ins.{variant}"
-        check_name(variant, variants, file, "stand_ins")
+        check_known_name(variant, variants, file, "stand_ins")
         stand_in = typed(StandIn, tree, file, where)
-        check_name(stand_in.of, {name for name, _, _ in curves}, file, f"{where}.of")
+        check_known_name(stand_in.of, {name for name, _, _ in curves}, file, f"{where}.of")
         for num_tasks in stand_in.at:
             if (variant, num_tasks, ACCURACY) in curves:
                 raise fault(file, f"{where}.at", f"one at which {variant} has no number of its own", value=num_tasks)
@@ -243,9 +243,11 @@ def read_findings(
     for index, tree in enumerate(declared):
         where = f"findings.{index}"
         finding = typed(Finding, tree, file, where)
-        check_name(finding.by, experiments, file, f"{where}.by")
+        check_known_name(finding.by, experiments, file, f"{where}.by")
         of = [number for number in numbers if number.quantity == finding.quantity]
-        check_name(finding.of, {name for number in of for name in names_of(number, declarations)}, file, f"{where}.of")
+        check_known_name(
+            finding.of, {name for number in of for name in names_of(number, declarations)}, file, f"{where}.of"
+        )
         known = sorted({number.num_tasks for number in of if finding.of in names_of(number, declarations)})
         for num_tasks in () if finding.at == ANY_COUNT else finding.at:
             if num_tasks not in known:
@@ -292,7 +294,7 @@ def number_of(
     )
 
 
-def check_name(name: str, known: Any, file: str, where: str) -> None:
+def check_known_name(name: str, known: Any, file: str, where: str) -> None:
     if name not in known:
         raise fault(file, where, one_of(name, sorted(known)), value=name)
 
