@@ -95,7 +95,7 @@ def test_images_say_their_sums(files: Files, tmp_path: Path) -> None:
 def test_where_no_sums_are_declared_the_first_images_decide(files: Files, tmp_path: Path, caplog) -> None:
     folder = write_files(files, tmp_path / "mine")
     assert load_images(folder, None, "kmnist").sha256 == sums(files)
-    assert f"no sums are known of kmnist: these files are taken for it, their sums kept in {folder}" in caplog.text
+    assert f"no sums are known of kmnist: the first files count, their sums kept in {folder}" in caplog.text
     caplog.clear()
     assert load_images(folder, None, "kmnist").sha256 == sums(files)
     assert caplog.text == ""

@@ -17,6 +17,7 @@ from active_dendrites.planning.cost_model import (
     step_milliseconds,
 )
 from active_dendrites.planning.plan import (
+    DAMAGED,
     MISSING,
     Hardware,
     PlannedRun,
@@ -32,6 +33,7 @@ from active_dendrites.planning.plan import (
     why,
 )
 from active_dendrites.runs.records import finished_record
+from active_dendrites.runs.seals import seal_run
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig
 
@@ -75,6 +77,17 @@ def test_a_run_is_finished_with_a_whole_record_and_accuracies(tmp_path: Path, ru
     cut.write_text(cut.read_text()[:-9])
     assert finished_record(cut.parent) is None
     assert finished_record(tmp_path / "seed-3") is None
+
+
+def test_a_damaged_run_is_not_read_and_still_guarded(tmp_path: Path, run: RunConfig) -> None:
+    folder = finish(tmp_path / "seed-1", run)
+    record = folder / "record.json"
+    seal_run(folder, record.read_bytes())
+    assert why(planned(folder, run)) == "forced"
+    record.write_text(record.read_text().replace("7200.0", "7300.0"))
+    assert finished_record(folder) is None
+    assert why(planned(folder, run)) == DAMAGED
+    assert retrained([planned(folder, run)]) == [planned(folder, run)]
 
 
 def test_what_differs_is_named_by_setting(run: RunConfig) -> None:

@@ -197,7 +197,10 @@ def test_a_run_of_an_earlier_version_says_nothing_of_its_images(declarations, wr
     """Nor has it a seal: it is taken up, and that is said."""
     folder = unsealed(write("prototype", 2, 1))
     assert merge(file, declarations, runs) == (1, 0, 0, [])
-    assert f"1 of 1 runs are of an older format, without seals, and were read as they are: {folder}" in caplog.text
+    assert (
+        f"1 of 1 runs are of an older format, without seals and sums of images, and were read as they are: {folder}"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("name", ["accuracy.csv", "record.json"])

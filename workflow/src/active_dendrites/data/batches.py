@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import fault_line
 
 
 class Batches:
@@ -18,13 +19,14 @@ class Batches:
 
     def __init__(self, run: RunConfig, num_images: int) -> None:
         if run.batch_size > num_images:
-            raise ValueError(f"batch_size: found {run.batch_size}, expected at most {num_images} training images")
+            expected = f"at most {num_images} training images"
+            raise ValueError(fault_line("batch_size", "", expected, value=run.batch_size))
         self.size, self.num_images, self.random = run.batch_size, num_images, run.random_batches
         full_batches, rest = divmod(num_images, run.batch_size)
         self.steps = run.random_batches or full_batches + (run.keep_last_batch and rest > 0)
 
     def draw(self, order: torch.Generator) -> tuple[Tensor, ...]:
-        """The rows of each batch, (B,); of the last one fewer where it is what is left of the images."""
+        """The rows of each batch, (B,); of the last one fewer where the images do not fill it."""
         if self.random:
             rows = torch.randint(self.num_images, (self.random * self.size,), generator=order)
         else:

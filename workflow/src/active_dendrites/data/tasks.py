@@ -12,6 +12,7 @@ from torch import Tensor
 from active_dendrites.data.images import Images, pixel_statistics
 from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import DataConfig
+from active_dendrites.settings.yaml_files import fault_line
 
 
 def task_permutations(num_tasks: int, num_pixels: int, seed: int, first_identity: bool = True) -> Tensor:
@@ -64,7 +65,8 @@ class PermutedTasks:
     ) -> None:
         largest = int(max(images.train_labels.max(), images.test_labels.max()))
         if largest >= data.num_classes:
-            raise ValueError(f"labels: found class {largest}, expected 0 to {data.num_classes - 1} (data.num_classes)")
+            expected = f"0 to {data.num_classes - 1} (data.num_classes)"
+            raise ValueError(fault_line("labels", "", expected, found=f"class {largest}"))
         self.num_tasks, self.dtype = num_tasks, dtype
         self.pixel_mean, self.pixel_std = normalisation(data, images)
         used = slice(data.train_images)
@@ -92,7 +94,7 @@ class PermutedTasks:
         return self._mean_image[self.permutations[task]]
 
     def write_images(self, task: int, images: Tensor) -> None:
-        """All training images of the task into `images`, (N, P), some at a time to spare memory."""
+        """All training images of the task into `images`, (N, P), a few thousand at a time to spare memory."""
         for pixels, part in zip(torch.split(self.train_bytes, 10_000), torch.split(images, 10_000), strict=True):
             part.copy_(self._permuted(pixels, task))
 

@@ -18,6 +18,7 @@ import active_dendrites
 from active_dendrites.runs.files import SUMS, atomic_file
 from active_dendrites.runs.seals import RECORD, DamagedFileError, check_run_file, seal_run
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import fault_line
 
 Record = Mapping[str, Any]  # what record.json says
 
@@ -48,7 +49,9 @@ def read_sealed(path: Path) -> bytes:
     except OSError as error:
         raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
     if due:
-        raise IncompleteRunError(f"{path.with_name(SUMS)}: found no such file, expected the seal of its run's files")
+        raise IncompleteRunError(
+            fault_line(path.with_name(SUMS), "", "the seal of its run's files", found="no such file")
+        )
     return content
 
 
@@ -59,8 +62,11 @@ def note_unsealed(folders: Iterable[Path]) -> None:
     if unsealed:
         more = ", ..." if len(unsealed) > 1 else ""
         LOG.warning(
-            "%d of %d runs are of an older format, without seals, and were read as they are: %s%s",
-            *(len(unsealed), len(folders), unsealed[0], more),
+            "%d of %d runs are of an older format, without seals and sums of images, and were read as they are: %s%s",
+            len(unsealed),
+            len(folders),
+            unsealed[0],
+            more,
         )
 
 
@@ -98,17 +104,18 @@ def read_accuracy(path: Path, num_tasks: int) -> np.ndarray:
         raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
     expected = list(ACCURACY_COLUMNS)
     if list(table.columns) != expected or table.isna().any().any():
-        raise IncompleteRunError(f"{path}: found columns {list(table.columns)} or empty cells, expected {expected}")
+        found = f"columns {list(table.columns)} or empty cells"
+        raise IncompleteRunError(fault_line(path, "", str(expected), found=found))
     if not text.endswith("\n"):
-        raise IncompleteRunError(f"{path}: found {text.splitlines()[-1]!r} at its end, expected a whole line")
+        raise IncompleteRunError(fault_line(path, "", "a whole line", found=f"{text.splitlines()[-1]!r} at its end"))
     inside = table.after_task.between(1, num_tasks) & table.task.between(1, table.after_task)
     if not inside.all() or not table.accuracy.between(0, 1).all():
-        raise IncompleteRunError(f"{path}: found rows outside {num_tasks} tasks or fractions outside 0 to 1")
+        found = f"rows outside {num_tasks} tasks or fractions outside 0 to 1"
+        raise IncompleteRunError(fault_line(path, "", "none", found=found))
     if table.duplicated(expected[:2]).any():
-        again = table[table.duplicated(expected[:2])].iloc[0]
-        raise IncompleteRunError(
-            f"{path}: found task {again.task:.0f} after task {again.after_task:.0f} twice, expected it once"
-        )
+        second = table[table.duplicated(expected[:2])].iloc[0]
+        found = f"task {second.task:.0f} after task {second.after_task:.0f} twice"
+        raise IncompleteRunError(fault_line(path, "", "it once", found=found))
     matrix = np.full((num_tasks, num_tasks), np.nan)
     matrix[table.after_task - 1, table.task - 1] = table.accuracy
     for fault in untested(matrix):
@@ -119,12 +126,12 @@ def read_accuracy(path: Path, num_tasks: int) -> np.ndarray:
 def untested(accuracy: np.ndarray) -> Iterator[str]:
     """What a matrix (T, T) lacks of what every run tests, in words."""
     for after, row in enumerate(accuracy, start=1):
-        found = int((~np.isnan(row[:after])).sum())
+        num_tested = int((~np.isnan(row[:after])).sum())
         if np.isnan(row[after - 1]):
             yield f"after task {after} found no accuracy of task {after}, expected one"
-        elif found < after and (found > 1 or after == len(accuracy)):
+        elif num_tested < after and (num_tested > 1 or after == len(accuracy)):
             alone = "" if after == len(accuracy) else f" or task {after} alone"
-            yield f"after task {after} found {found} tasks, expected {after}{alone}"
+            yield f"after task {after} found {num_tested} tasks, expected {after}{alone}"
 
 
 # -- activity.npy -----------------------------------------------------------------------------------------
@@ -145,18 +152,16 @@ def read_activity(path: Path, num_tasks: int) -> np.ndarray:
     file = BytesIO(read_sealed(path))
     try:
         activity = np.lib.format.read_array(file, allow_pickle=False)
-        rest = file.read(1)
+        trailing = file.read(1)
     except Exception as error:  # whatever NumPy's parser trips over in a damaged header
         raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
-    if activity.ndim != 2 or len(activity) != num_tasks or not activity.size or activity.dtype != np.float32 or rest:
-        more = " and more after it" if rest else ""
-        raise IncompleteRunError(
-            f"{path}: found {activity.dtype} {activity.shape}{more}, expected float32 ({num_tasks}, units)"
-        )
+    has_shape = activity.ndim == 2 and len(activity) == num_tasks and activity.size
+    if not has_shape or activity.dtype != np.float32 or trailing:
+        found = f"{activity.dtype} {activity.shape}{' and more after it' if trailing else ''}"
+        raise IncompleteRunError(fault_line(path, "", f"float32 ({num_tasks}, units)", found=found))
     if not ((activity >= 0) & (activity <= 1)).all():
-        raise IncompleteRunError(
-            f"{path}: found values from {activity.min():g} to {activity.max():g}, expected fractions"
-        )
+        found = f"values from {activity.min():g} to {activity.max():g}"
+        raise IncompleteRunError(fault_line(path, "", "fractions", found=found))
     return activity
 
 
@@ -206,8 +211,8 @@ def read_record(path: Path) -> Record:
     """
     record = parse_record(path, read_sealed(path))
     if record.get("format", UNSEALED) not in (UNSEALED, FORMAT):
-        found = f"found {record['format']!r}, expected at most {FORMAT}"
-        raise IncompleteRunError(f"{path}: format: {found}: a later version wrote it")
+        expected = f"at most {FORMAT}: a later version wrote it"
+        raise IncompleteRunError(fault_line(path, "format", expected, value=record["format"]))
     return record
 
 
@@ -217,7 +222,7 @@ def parse_record(path: Path, content: bytes) -> Record:
     except ValueError as error:
         raise IncompleteRunError(f"{path}: {str(error).strip()}") from None
     if not isinstance(record, dict):
-        raise IncompleteRunError(f"{path}: found {type(record).__name__}, expected the record of a run")
+        raise IncompleteRunError(fault_line(path, "", "the record of a run", found=type(record).__name__))
     return record
 
 
@@ -244,16 +249,15 @@ def check_images(path: Path, record: Record, sha256: Mapping[str, str] | None) -
 
     Raises: IncompleteRunError naming the record and the file of images.
     """
-    found = record.get("images")
-    if sha256 is None or found is None:
+    learned = record.get("images")
+    if sha256 is None or learned is None:
         return
-    if not isinstance(found, dict):
-        raise IncompleteRunError(f"{path}: images: found {found!r}, expected the SHA-256 of each file")
+    if not isinstance(learned, dict):
+        raise IncompleteRunError(fault_line(path, "images", "the SHA-256 of each file", value=learned))
     for name, expected in sha256.items():
-        if found.get(name) != expected:
-            raise IncompleteRunError(
-                f"{path}: images.{name}: found {found.get(name)!r}, expected {expected!r} of config/datasets.yaml"
-            )
+        if learned.get(name) != expected:
+            declared = f"{expected!r} of config/datasets.yaml"
+            raise IncompleteRunError(fault_line(path, f"images.{name}", declared, value=learned.get(name)))
 
 
 def read_clusters(path: Path) -> int | None:
@@ -263,5 +267,5 @@ def read_clusters(path: Path) -> int | None:
     """
     clusters: int | None = read_record(path).get("clusters", "nothing")
     if clusters is not None and (type(clusters) is not int or clusters < 1):
-        raise IncompleteRunError(f"{path}: clusters: found {clusters!r}, expected an integer from 1, or null")
+        raise IncompleteRunError(fault_line(path, "clusters", "an integer from 1, or null", value=clusters))
     return clusters

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from active_dendrites.runs.files import SUMS, atomic_file, read_bytes, read_sums, sums_text
+from active_dendrites.settings.yaml_files import fault_line
 
 RECORD = "record.json"
 SEALED = ("accuracy.csv", "activity.npy", RECORD)  # the record last: a seal that was cut lacks it
@@ -47,7 +48,7 @@ def check_run_file(path: Path, content: bytes) -> bool:
     if sums is None:
         return False
     if path.name not in sums:
-        raise DamagedFileError(f"{path}: found no sum of it in {seal}, expected one")
+        raise DamagedFileError(fault_line(path, "", "one", found=f"no sum of it in {seal}"))
     compare(path, content, [sums[path.name]], seal)
     return True
 
@@ -84,7 +85,7 @@ def check_file(path: Path, content: bytes) -> bool:
     line = rf"([0-9a-f]{{64}})  {re.escape(path.name)}\n"
     text = read_bytes(seal).decode("utf-8", errors="replace")
     if not re.fullmatch(f"({line}){{1,2}}", text):
-        raise DamagedFileError(f"{seal}: found {text[:80]!r}, expected the SHA-256 of {path.name}")
+        raise DamagedFileError(fault_line(seal, "", f"the SHA-256 of {path.name}", value=text))
     compare(path, content, re.findall(line, text), seal)
     return True
 
@@ -102,9 +103,8 @@ def digest(content: bytes) -> str:
 
 def compare(path: Path, content: bytes, expected: Collection[str], seal: Path) -> None:
     """Raises: DamagedFileError if a file has none of the sums of its seal."""
-    found = digest(content)
-    if found not in expected:
+    actual = digest(content)
+    if actual not in expected:
         sums = " or ".join(f"{each[:12]}..." for each in expected)
-        raise DamagedFileError(
-            f"{path}: found SHA-256 {found[:12]}..., expected {sums} of {seal.name}: it was damaged or edited"
-        )
+        reason = f"{sums} of {seal.name}: it was damaged or edited"
+        raise DamagedFileError(fault_line(path, "", reason, found=f"SHA-256 {actual[:12]}..."))
