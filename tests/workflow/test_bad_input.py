@@ -220,6 +220,14 @@ FAULTS = {
         *("quick/sweeps", {"segment_search": {"network.segments_per_unit": [4]}}),
         *("config/quick.yaml: sweeps.segment_search.network.segments_per_unit", "[4]", "some of [2, 3"),
     ),
+    "value at the scale of what is searched": (
+        *("quick/variants", {"segment_search": {"network": {"segments_per_unit": 5}}}),
+        *("config/quick.yaml: variants.segment_search.network.segments_per_unit", "found 5", "`sweeps` says which"),
+    ),
+    "value at the scale of what is searched, for one value": (
+        *("quick/variants", {"segment_search-2": {"network": {"segments_per_unit": 5}}}),
+        *("config/quick.yaml: variants.segment_search-2.network.segments_per_unit", "found 5", "`sweeps` says which"),
+    ),
     "no search at the scale": (
         *("quick/search_num_tasks", [5]),
         *("config/quick.yaml: search_num_tasks", "[5]", "search_accuracy"),

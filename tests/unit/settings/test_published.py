@@ -253,6 +253,10 @@ FAULTS = {
     "above 100": ("curves/prototype/values/2", 974.7, "curves.prototype.values.2", "974.7", "0 to 100"),
     "text for %": ("text/prototype/values/10", "94.6", "text.prototype.values.10", "'94.6'", "0 to 100"),
     "reason without a number": ("curves/prototype/reasons/7", "x", "curves.prototype.reasons", "7", "one of all, 2"),
+    "number for a sweep and one of its variants": (
+        *("curves/segment_search-2", {"source": "x", "values": {10: 93.0}}, "segment_search-2"),
+        *("two numbers of its accuracy at 10 tasks", "one"),
+    ),
     "reason as a list": ("curves/prototype/reasons/2", ["x"], "curves.prototype.reasons.2", "['x']", "string"),
     "no cluster": (
         *("clusters/construct_prototype/values/2", 0, "clusters.construct_prototype.values.2"),

@@ -50,9 +50,13 @@ def check_names(declarations: Declarations) -> None:
 def check_scale_names(declarations: Declarations, scale: str) -> None:
     """The variants and sweeps that a scale names, and that something is left of every experiment."""
     reduced, file = declarations.scales[scale], declarations.file(scale)
-    for name in reduced.variants:
+    for name, settings in reduced.variants.items():
         if name not in declarations.variants:
             raise fault(file, "variants", one_of(name, declarations.variants), value=name)
+        sweep = declarations.variants[declarations.sweep_of(name)].sweep
+        for key, setting in flatten(settings, file, f"variants.{name}").items():
+            if key in sweep:
+                raise setting.fault(f"no value of what is searched: `sweeps` says which of {sweep[key]} are run")
     for name, kept in reduced.sweeps.items():
         if name not in declarations.sweeps:
             raise fault(file, "sweeps", one_of(name, declarations.sweeps), value=name)

@@ -177,10 +177,20 @@ def read_published(declarations: Declarations) -> Published:
         *read_searches(file, parts.searches, declarations),
     ]
     numbers += read_stand_ins(file, parts.stand_ins, numbers, variants)
+    check_each_once(numbers, file)
     findings = list(read_findings(file, parts.findings, numbers, declarations))
     rule = typed(Rule, parts.rule, file, "rule")
     judged = numbers if declarations.dataset == MNIST else []
     return Published(rule, tuple(with_findings(number, findings, declarations) for number in judged))
+
+
+def check_each_once(numbers: Iterable[PublishedNumber], file: str) -> None:
+    """No number of figures is written twice, as under 0.1 and "0.1", or for a sweep and for one of its variants."""
+    keys = [number.key for number in numbers if not number.in_text]
+    for key in keys:
+        if keys.count(key) > 1:
+            variant, num_tasks, quantity = key
+            raise fault(file, variant, "one", found=f"two numbers of its {quantity} at {num_tasks} tasks")
 
 
 def read_part(file: str, part: str, declared: Mapping[str, Any], variants: list[str]) -> Iterator[PublishedNumber]:
