@@ -54,6 +54,7 @@ def test_every_setting_has_a_meaning() -> None:
         ("variants", {"mine": {"network": {"winner_denstiy": 0.1}}}),
         ("variants", {"mine": {"network": {"winner_density": 2}}}),
         ("variants", {"mine": {"epochs": 0}}),
+        ("variants", {"my variant": {"epochs": 1}}),
         ("variants", {"mine": {"learning_rate": "5e-4"}}),
         ("variants", {"mine": {"by_num_tasks": {10: {"epoch": 1}}}}),
         ("variants", {"mine": {"by_num_tasks": {"ten": {"epochs": 1}}}}),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from active_dendrites.settings.checks import NAME
 from active_dendrites.settings.forms import (
     DatasetDeclaration,
     ExperimentDeclaration,
@@ -32,6 +33,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COUNT = {"pattern": "^[1-9][0-9]*$"}  # a number of tasks as a key
 SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
 SANITY = 1_000_000  # a bound from here on is of no interest to readers
+FOLDER_NAMES = {"propertyNames": {"pattern": f"^{NAME.pattern}$"}}
 SOME_SETTINGS = {"$ref": "#/$defs/settings"}
 
 Schema = dict[str, Any]
@@ -57,8 +59,8 @@ def schema_files(folder: Path) -> dict[str, str]:
     schemas = {
         "config.schema.yaml": described(with_seeds(schema_of(WorkflowSettings)), comments(folder / "config.yaml")),
         "defaults.schema.json": all_settings(meanings),
-        "variants.schema.json": shared | named(variant(settings)),
-        "experiments.schema.json": named(schema_of(ExperimentDeclaration)),
+        "variants.schema.json": shared | named(variant(settings)) | FOLDER_NAMES,
+        "experiments.schema.json": named(schema_of(ExperimentDeclaration)) | FOLDER_NAMES,
         "quick.schema.json": shared | scale(),
         "datasets.schema.json": named(dataset(settings)),
         "published.schema.json": published(),
