@@ -49,6 +49,7 @@ LEARNERS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 @pytest.mark.parametrize("learner", LEARNERS)
 @pytest.mark.parametrize("key", sorted(set(choices()) - NOT_OF_LEARNERS))
 def test_an_unknown_word_is_refused(learner: str, key: str, small_run, digits) -> None:

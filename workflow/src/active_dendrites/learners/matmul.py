@@ -16,13 +16,18 @@ from active_dendrites.settings.choices import choose
 
 # Whether this processor multiplies 16 numbers at a time. PyTorch's usual products, by MKL, take only 8 on one of AMD's;
 # oneDNN, which comes with PyTorch too, takes all: 2.2 times as many a second.
-AVX512 = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+# `is_available` has no types in PyTorch.
+AVX512 = (
+    torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    and torch.backends.cpu.get_cpu_capability() == "AVX512"
+)
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
     """(M, K) times (K, N) on a CPU, without a gradient; the rows or the columns of each are contiguous."""
     if AVX512 and a.dtype == torch.float32:
-        return torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")
+        return product
     return a @ b
 
 

@@ -79,9 +79,9 @@ class TextbookNetwork:
         self.reset_adam()
 
     def reset_adam(self) -> None:
-        run = self.run
+        run, (beta1, beta2) = self.run, self.run.adam_betas
         self.adam = torch.optim.Adam(
-            self.theta.values(), run.learning_rate, run.adam_betas, run.adam_epsilon, foreach=False
+            self.theta.values(), run.learning_rate, (beta1, beta2), run.adam_epsilon, foreach=False
         )
 
     def step(
@@ -93,19 +93,20 @@ class TextbookNetwork:
         keep: list[Tensor] | None = None,
     ) -> float:
         """Learn one batch (B, P), each sample with a context of its own, (B, C); returns the loss before."""
-        theta, si, penalty = self.theta, self.si, 0.0
+        theta, si = self.theta, self.si
         logits, _ = forward(theta, self.run, x, contexts, gates, keep)
         loss = torch.nn.functional.cross_entropy(logits, labels)
+        penalty = torch.zeros_like(loss)
         if si and self.tasks_learned + 1 >= si.penalty_from_task:
             moved = [(self.importance[n] * (theta[n] - self.anchor[n]) ** 2).sum() for n in self.protected]
-            penalty = si.strength * sum(moved)
+            penalty = si.strength * torch.stack(moved).sum()
         total = loss + penalty
         integrated = total if self.integrates_penalty else loss
-        gradients, before = [], {n: p.detach().clone() for n, p in theta.items()}
-        if si:
-            gradients = torch.autograd.grad(integrated, [theta[n] for n in self.protected], retain_graph=True)
+        before = {n: p.detach().clone() for n, p in theta.items()}
+        protected = [theta[n] for n in self.protected]
+        gradients = torch.autograd.grad(integrated, protected, retain_graph=True) if si else ()
         self.adam.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]  # PyTorch's has no types
         self._move()
         with torch.no_grad():
             for name, mask in self.masks.items():
@@ -130,6 +131,7 @@ class TextbookNetwork:
     @torch.no_grad()
     def end_task(self) -> None:
         for n in self.protected:
+            assert self.si is not None
             distance = (self.theta[n] - self.anchor[n]) ** 2 + self.si.damping
             if self.rectifies_each_task:
                 self.importance[n] += self.path[n].clamp(min=0) / distance
@@ -143,7 +145,8 @@ class PlainContexts:
     """The context of each training batch, and that of each test image, whose task is unknown."""
 
     def __init__(self, run: RunConfig) -> None:
-        self.run, self.prototypes = run, []
+        self.run = run
+        self.prototypes: list[Tensor] = []
         self.pixels = torch.arange(784)
         self.infers = choose(
             "context.kind", run.context.kind, none=False, task_prototype=False, inferred_prototype=True
@@ -181,16 +184,17 @@ def draw_batches(run: RunConfig, num_images: int, order: torch.Generator) -> lis
 
 
 def draw_keep(run: RunConfig, gates: list[Tensor] | None, draws: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
-    """Factors of dropout; of a gated layer they are drawn for the units that are on, then for others, which fill it up."""
+    """Factors of dropout; of a gated layer they are drawn for the units that are on, then for others to fill it up."""
     sizes, batch, factors = [784, *run.network.hidden_units], run.batch_size, []
     rates = [run.network.input_dropout, *[run.network.hidden_dropout] * len(run.network.hidden_units)]
     for layer, (size, rate) in enumerate(zip(sizes, rates, strict=True)):
         factor = torch.ones(batch, size, dtype=dtype)
         if rate:
             units = torch.arange(size)
-            if gates is not None and layer:
+            density = run.network.task_gate_density
+            if gates is not None and density is not None and layer:
                 on = gates[layer - 1].bool()
-                units = torch.cat([units[on], units[~on]])[: subnetwork_units(size, run.network.task_gate_density)]
+                units = torch.cat([units[on], units[~on]])[: subnetwork_units(size, density)]
             factor[:, units] = (torch.rand(batch, len(units), generator=draws) >= rate).to(dtype) / (1 - rate)
         factors.append(factor)
     return factors
@@ -205,14 +209,14 @@ def train(
     learned, dtype = TextbookNetwork(run, network), network.output.weight.dtype
     permutations = task_permutations(run.num_tasks, 784, run.data.permutation_seed, run.data.first_task_identity)
     mean, std = normalisation(run.data, images)
-    gated, drops = run.network.task_gate_density is not None, run.network.hidden_dropout > 0
-    gates = task_gates(run.network, run.num_tasks, run.seed) if gated else None
+    gates = None if run.network.task_gate_density is None else task_gates(run.network, run.num_tasks, run.seed)
+    drops = run.network.input_dropout > 0 or run.network.hidden_dropout > 0
 
     def normalise(pixels: Tensor, task: int) -> Tensor:
         return (pixels[:, permutations[task]].to(dtype) / 255 - mean) / std
 
     def gates_of(task: int) -> list[Tensor] | None:
-        return [layer[task].to(dtype) for layer in gates] if gated else None
+        return None if gates is None else [layer[task].to(dtype) for layer in gates]
 
     order, draws, contexts = generator(run.seed, "batch order"), generator(run.seed, "dropout"), PlainContexts(run)
     rows, losses = [], []

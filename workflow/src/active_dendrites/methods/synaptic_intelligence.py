@@ -35,12 +35,12 @@ class SynapticIntelligence:
         self.strength = parameters[0].new_zeros(())  # twice the penalty's, 0 before the first penalised task
         self.tasks_learned = 0
 
-    def take_over(self, importance: Sequence[Tensor]) -> None:
+    def take_over(self, importance: list[Tensor]) -> None:
         """Protect other weights from here on, those that the parameters hold now, with the importance they had."""
         torch._foreach_copy_(self.importance, importance)
         torch._foreach_copy_([*self.anchor, *self.previous], [*self.parameters, *self.parameters])
 
-    def before_step(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+    def before_step(self, gradients: list[Tensor]) -> list[Tensor]:
         """Add the penalty's gradient to those of the loss, in place; returns the gradients to be integrated.
 
         Args:
@@ -55,7 +55,7 @@ class SynapticIntelligence:
         torch._foreach_add_(gradients, penalty)
         return integrated
 
-    def after_step(self, integrated: Sequence[Tensor]) -> None:
+    def after_step(self, integrated: list[Tensor]) -> None:
         """After the optimiser step and the masks: w -= gradient * (theta - previous theta)."""
         moved = torch._foreach_sub(self.parameters, self.previous)
         torch._foreach_addcmul_(self.path, integrated, moved, value=-1)

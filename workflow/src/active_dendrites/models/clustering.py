@@ -10,7 +10,7 @@ S = (n1 + n2 - 2) Sp their pooled scatter, Sp their pooled covariance.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from active_dendrites.models.saving import State
 
-Rows = Tensor | NDArray
+Rows = Tensor | NDArray[Any]
 
 # Eigenvalues of Sp below this fraction of the largest count as zero. Source: method 3.3.
 CUT_OFF = 1e-15
@@ -57,10 +57,10 @@ def rejecting_bound(x: Rows, y: Rows) -> float:
     Args:
         x, y: (n1, m) and (n2, m).
     """
-    x, y = _sample(x), _sample(y)
-    direction = _direction(x, y.mean)[None]  # (1, m)
-    spread = (x.centred @ direction.T).square().sum(0)
-    return _squared_t(direction, spread, (x.mean - y.mean)[None], y.centred, _scale(len(x.centred), y)).item()
+    one, other = _sample(x), _sample(y)
+    direction = _direction(one, other.mean)[None]  # (1, m)
+    spread, scale = (one.centred @ direction.T).square().sum(0), _scale(len(one.centred), other)
+    return _squared_t(direction, spread, (one.mean - other.mean)[None], other.centred, scale).item()
 
 
 @lru_cache
@@ -225,7 +225,8 @@ def _t2(x: Sample, y: Sample) -> float:
     rows, difference = _pooled(x, y)
     _, lengths, axes = torch.linalg.svd(rows, full_matrices=False)  # (r,), (r, m)
     counted = lengths.square() > CUT_OFF * lengths[0].square()
-    return _scale(len(x.centred), y) * ((axes @ difference)[counted] / lengths[counted]).square().sum().item()
+    squared: float = ((axes @ difference)[counted] / lengths[counted]).square().sum().item()
+    return _scale(len(x.centred), y) * squared
 
 
 def _t2_is_below(x: Sample, y: Sample, critical: float) -> bool:

@@ -173,7 +173,7 @@ class InferredPrototypes:
 
     def restore(self, state: State, changes: Sequence[State]) -> None:
         self.prototypes = self._rounded(state["prototypes"])
-        exemplars: State = {}
+        exemplars: dict[int, Tensor] = {}
         for change in changes:
             exemplars |= change
         self.saved = [exemplars[index].clone() for index in range(len(state["clusters"]["counts"]))]
@@ -194,11 +194,9 @@ class InferredPrototypes:
 
 def make_contexts(run: RunConfig, tasks: PermutedTasks) -> Contexts:
     """The contexts of one run."""
-    make: Callable[[], Contexts] = choose(
-        "context.kind",
-        run.context.kind,
-        none=lambda: NoContexts(tasks.num_pixels),
-        task_prototype=lambda: TaskPrototypes(tasks),
-        inferred_prototype=lambda: InferredPrototypes(run, tasks),
-    )
-    return make()
+    makers: dict[str, Callable[[], Contexts]] = {
+        "none": lambda: NoContexts(tasks.num_pixels),
+        "task_prototype": lambda: TaskPrototypes(tasks),
+        "inferred_prototype": lambda: InferredPrototypes(run, tasks),
+    }
+    return choose("context.kind", run.context.kind, **makers)()

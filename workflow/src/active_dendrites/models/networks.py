@@ -4,6 +4,7 @@ Letters: B batch, I inputs, U units, C size of the context vector, N contexts.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,11 +38,9 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         weights, masks = generator(seed, "weights"), generator(seed, "masks")
-        drawn_from = {"sparsity": config.weight_sparsity, "weights": weights, "masks": masks}
-        drawn_from |= {
-            "glorot": choose("network.weight_init", config.weight_init, fan_in=False, glorot=True),
-            "zero_bias": choose("network.bias_init", config.bias_init, fan_in=False, zero=True),
-        }
+        drawn_from: dict[str, Any] = {"sparsity": config.weight_sparsity, "weights": weights, "masks": masks}
+        drawn_from["glorot"] = choose("network.weight_init", config.weight_init, fan_in=False, glorot=True)
+        drawn_from["zero_bias"] = choose("network.bias_init", config.bias_init, fan_in=False, zero=True)
         density = config.relu_density if config.winner_density is None else config.winner_density
         rule = choose("network.segment_rule", config.segment_rule, **SEGMENT_RULES)
         self.hidden = nn.ModuleList()
@@ -49,7 +48,7 @@ class Network(nn.Module):
         size, input_density = num_inputs, 1.0
         for units in config.hidden_units:
             if config.segments_per_unit:
-                layer = DendriticLinear(
+                layer: MaskedLinear = DendriticLinear(
                     size,
                     units,
                     segments_per_unit=config.segments_per_unit,
@@ -67,13 +66,17 @@ class Network(nn.Module):
         self.output = MaskedLinear(size, config.output_units, input_density=input_density, **drawn_from)
         self.to(dtype)
 
-    @property
-    def has_dendrites(self) -> bool:
-        return isinstance(self.hidden[0], DendriticLinear)
+    def layers(self) -> list[MaskedLinear]:
+        """The hidden layers, then the output."""
+        return [layer for layer in (*self.hidden, self.output) if isinstance(layer, MaskedLinear)]
+
+    def dendrites(self) -> list[DendriticLinear]:
+        """The hidden layers that have dendrites: all or none."""
+        return [layer for layer in self.hidden if isinstance(layer, DendriticLinear)]
 
     def gates(self, contexts: Tensor) -> list[Tensor]:
         """The gates of each hidden layer in each context, (N, C) -> (N, U) a layer; none without dendrites."""
-        return [layer.gates(contexts) for layer in self.hidden] if self.has_dendrites else []
+        return [layer.gates(contexts) for layer in self.dendrites()]
 
     def forward(self, x: Tensor, gates: Sequence[Tensor] = ()) -> Tensor:
         """Logits.
@@ -87,7 +90,8 @@ class Network(nn.Module):
         for index, (layer, k) in enumerate(zip(self.hidden, self.winners, strict=True)):
             y = layer(x, gates=gates[index] if gates else None)
             x = y.relu() if k is None else k_winners(y, k)
-        return self.output(x)
+        logits: Tensor = self.output(x)
+        return logits
 
 
 def make_network(run: RunConfig, tasks: PermutedTasks, context_size: int) -> Network:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 # Tensors on the CPU, numbers and texts, in lists and dictionaries: what can be loaded without running any code.
-State = dict[str, Any]
+State = dict[Any, Any]
 
 
 def as_tensors(arrays: Mapping[str, np.ndarray]) -> State:

@@ -30,11 +30,25 @@ class Adam:
         before = [p.clone() for p in self.parameters] if limit else []
         if self.corrects_as_first:
             torch._foreach_zero_(self.steps)
-        state = self.parameters, gradients, self.first, self.second, [], self.steps
-        plain = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
-        adam(*state, fused=True, lr=rate, beta1=beta1, beta2=beta2, eps=epsilon, **plain)
-        for parameter, old in zip(self.parameters, before, strict=False):
-            limit_move(parameter, old, limit)
+        adam(
+            self.parameters,
+            gradients,
+            self.first,
+            self.second,
+            [],
+            self.steps,
+            fused=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=rate,
+            weight_decay=0.0,
+            eps=epsilon,
+            maximize=False,
+        )
+        if limit:
+            for parameter, old in zip(self.parameters, before, strict=True):
+                limit_move(parameter, old, limit)
 
     def reset(self) -> None:
         """Clear moments and step count."""

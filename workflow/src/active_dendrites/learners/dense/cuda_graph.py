@@ -19,7 +19,8 @@ class Replayed:
     """
 
     def __init__(self, step: Callable[[], None], generators: Sequence[torch.Generator] = ()) -> None:
-        self.step, self.generators, self.calls, self.side = step, generators, 0, torch.cuda.Stream()
+        self.step, self.generators, self.calls = step, generators, 0
+        self.side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # PyTorch's has no types
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:

@@ -6,7 +6,7 @@ Letters: R networks, B batch, I inputs, U units.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from active_dendrites.learners.matmul import Products
 from active_dendrites.models.layers import MaskedLinear
@@ -30,7 +30,8 @@ class Layer:
 
 def stacked_layer(same: Sequence[MaskedLinear]) -> Layer:
     """One layer of R networks, whose parameters become views of it."""
-    mask = None if same[0].mask is None else torch.stack([layer.mask for layer in same])
+    masks = [layer.mask for layer in same if layer.mask is not None]  # of all or none
+    mask = torch.stack(masks) if masks else None
     return Layer(stacked([layer.weight for layer in same]), stacked([layer.bias for layer in same]), mask)
 
 
@@ -44,7 +45,7 @@ def layers_of(parameters: Sequence[Tensor]) -> list[Layer]:
     return [Layer(weight, bias, None) for weight, bias in zip(parameters[::2], parameters[1::2], strict=True)]
 
 
-def stacked(parameters: Sequence[nn.Parameter]) -> Tensor:
+def stacked(parameters: Sequence[Tensor]) -> Tensor:
     """R parameters as one tensor (R, ...), of which they become views."""
     together = torch.stack([parameter.detach() for parameter in parameters])
     for parameter, own in zip(parameters, together, strict=True):

@@ -86,7 +86,7 @@ class DenseLearner(Learner[DenseEpoch]):
         self.networks = [make_network(each, tasks, own.size) for each, own in zip(runs, self.contexts, strict=True)]
         self.winners, self.fixed_contexts = self.networks[0].winners, self.contexts[0].fixed
         self.products = Products(run.numerics.precision, on_gpu)
-        full = [stacked_layer(same) for same in zip(*([*n.hidden, n.output] for n in self.networks), strict=True)]
+        full = [stacked_layer(same) for same in zip(*(network.layers() for network in self.networks), strict=True)]
         gated = run.network.task_gate_density is not None
         self.subnetworks = Subnetworks(runs, tasks, parameters_of(full)) if gated else None
         self.layers = layers_of(self.subnetworks.parameters) if self.subnetworks else full
@@ -150,7 +150,7 @@ class DenseLearner(Learner[DenseEpoch]):
     @staticmethod
     def _steps_taken(states: Sequence[State]) -> int:
         """Steps of an epoch that the states, if any, were saved after."""
-        steps = sorted({state["done"] for state in states} or {0})
+        steps: list[int] = sorted({state["done"] for state in states} or {0})
         if len(steps) > 1:
             raise ValueError(f"seeds side by side: found steps {steps} of an epoch, expected one for all")
         return steps[0]
@@ -214,10 +214,11 @@ class DenseLearner(Learner[DenseEpoch]):
 
         Segments that are none of these parameters have moved on return.
         """
-        gradients, of_segments = [], []
+        gradients: list[Tensor] = []
+        of_segments: list[Tensor] = []
         for index in reversed(range(len(passes))):
             inputs, weight, y, off, factors = passes[index]
-            if index < len(self.winners):  # dy is still that of the layer's output
+            if off is not None and y is not None:  # a hidden layer: dy is still that of its output
                 dy = dy if factors is None else dy * factors
                 dy = dy.masked_fill(off, 0)
                 if gates:
@@ -326,13 +327,13 @@ class DenseLearner(Learner[DenseEpoch]):
         """Correct images of each seed, (R,), and for each unit the images that switch it on, (R, U)."""
         seeds, units = len(self.networks), self.run.network.hidden_units[-1]
         correct = torch.zeros(seeds, dtype=torch.int64, device=self.images.device)
-        active: Tensor | int = 0
         layers = layers_of(self.subnetworks.parameters_of(task)) if self.subnetworks else self.layers
+        active = torch.zeros(seeds, layers[-1].weight.shape[2], dtype=torch.int64, device=self.images.device)
         for images, labels in self.tasks.test_batches(task, TEST_BATCH):
             gates = self.subnetworks.gates_of(task) if self.subnetworks else self._inferred_gates(images, tables)
             logits, passes = self._forward(images.expand(seeds, -1, -1), gates, layers=layers)
             correct += (logits.argmax(-1) == labels).sum(1)
-            active = active + (passes[-1].inputs != 0).sum(1)
+            active += (passes[-1].inputs != 0).sum(1)
         return correct, self.subnetworks.activity_of_all(active, task, units) if self.subnetworks else active
 
     def _inferred_gates(self, images: Tensor, tables: Sequence[list[Tensor]]) -> list[Tensor]:

@@ -115,9 +115,8 @@ class RuledSegments(EagerSegments):
 
 def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list[SegmentLayer]:
     """For each hidden layer its segments, none without dendrites. `lazy`: move only those that can move, on a GPU."""
-    if not networks[0].has_dendrites:
-        return []
-    weights = [stacked([n.hidden[i].segments for n in networks]) for i in range(len(networks[0].hidden))]
+    same_layers = zip(*(network.dendrites() for network in networks), strict=True)
+    weights = [stacked([layer.segments for layer in same]) for same in same_layers]
     if run.network.segment_rule != STRONGEST:
         rule = choose("network.segment_rule", run.network.segment_rule, **SEGMENT_RULES)
         return [RuledSegments(layer, rule) for layer in weights]

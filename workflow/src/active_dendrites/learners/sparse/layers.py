@@ -41,7 +41,7 @@ class Threads:
         self.count = count
         self.pool = ThreadPoolExecutor(count) if count > 1 else None
 
-    def run(self, kernel: Callable, size: int, *arguments: object) -> None:
+    def run(self, kernel: Callable[..., None], size: int, *arguments: object) -> None:
         """kernel(first, last, *arguments) over 0 to size, shared among the threads."""
         if self.pool is None:
             kernel(0, size, *arguments)
@@ -63,8 +63,9 @@ class SparseInput:
         self.count, self.no_gradient = np.zeros(batch, np.int32), np.empty((0, 0, 0), dtype)
         self.rows = np.empty((batch, capacity), np.int32), np.empty((batch, capacity), dtype)
 
-    def fill(self, threads: Threads, y: np.ndarray, gates: np.ndarray, context_of: np.ndarray, k: int) -> None:
-        """Take over the winners among the responses y of the layer below."""
+    def fill(self, threads: Threads, y: np.ndarray, gates: np.ndarray, context_of: np.ndarray, k: int | None) -> None:
+        """Take over the k winners among the responses y of the layer below."""
+        assert k is not None
         units = len(self.column_start) - 1
         rows = self.count, *self.rows
         threads.run(kernels.select_winners, len(self.count), y, gates, context_of, units, k, *rows)
@@ -81,6 +82,7 @@ class SparseInput:
     def backpropagate(
         self, threads: Threads, layer: "Weights", dy: np.ndarray, gate: np.ndarray, dx: np.ndarray
     ) -> None:
+        assert layer.below is not None
         dx[: layer.below.activated_tiles].fill(0)
         lists = self.start, self.index
         threads.run(backpropagate, dy.shape[1], layer.activated_tiles, layer.theta, dy, *lists, gate, dx)
@@ -109,7 +111,8 @@ class DenseInput:
 
     def count_active(self) -> np.ndarray:
         """For each input the samples in which it is not zero, (I,)."""
-        return np.count_nonzero(self.x.numpy(), axis=0)
+        count: np.ndarray = np.count_nonzero(self.x.numpy(), axis=0)
+        return count
 
     def respond(self, threads: Threads, layer: "Weights", y: np.ndarray) -> None:
         for tile, responses in enumerate(torch.from_numpy(y)):

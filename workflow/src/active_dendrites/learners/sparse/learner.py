@@ -64,19 +64,17 @@ class SparseLearner:
         self.threads = Threads(torch.get_num_threads())
         self.dtype = np.dtype(run.numerics.precision)
         self.images = PixelLists(tasks, self.dtype)
-        layers = [*network.hidden, network.output]
         kind = run.consolidation.kind
         consolidated = choose("consolidation.kind", kind, none=False, synaptic_intelligence=True)
         self.layers: list[Weights] = []
         sparse_inputs = self._sparse_inputs()
         lazy_layers = [*sparse_inputs[1:], False]  # whose units rest until they win
-        for layer, is_sparse, lazy in zip(layers, sparse_inputs, lazy_layers, strict=True):
+        for layer, is_sparse, lazy in zip(network.layers(), sparse_inputs, lazy_layers, strict=True):
             below, black = (self.layers[-1], 0.0) if self.layers else (None, self.images.black)
             lanes = SPARSE_LANES if is_sparse else DENSE_LANES
             self.layers.append(Weights(layer, below, lanes, black, lazy, consolidated))
         fixed = run.reset_optimizer and self.contexts.fixed
-        dendritic = network.hidden if network.has_dendrites else []
-        self.segments = [Segments(layer, fixed, run.adam_betas) for layer in dendritic]
+        self.segments = [Segments(layer, fixed, run.adam_betas) for layer in network.dendrites()]
         self.batches = Batches(run, len(tasks.train_labels))
         self.buffers, self.test_buffers = self._buffers(run.batch_size), self._buffers(TEST_BATCH)
         self.step, self.tasks_learned = 0, 0  # step: of Adam, since it was reset
@@ -99,8 +97,10 @@ class SparseLearner:
         """Start to learn a task."""
         if self.run.reset_optimizer:
             self.step = 0
-            for part in (*self.layers, *self.segments):
-                part.reset_moments()
+            for layer in self.layers:
+                layer.reset_moments()
+            for segments in self.segments:
+                segments.reset_moments()
         for segments in self.segments:
             segments.forget(self.step)
         context = self.contexts.begin_task(task)
@@ -124,7 +124,7 @@ class SparseLearner:
         self.step += 1
         self._respond(buffers, self.images.train, rows, position, self.gates)
         self._activate(buffers)
-        loss = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
+        loss: float = kernels.cross_entropy(buffers.y[-1], labels, run.network.output_units, buffers.dy[-1])
         step = 1 if self.corrects_as_first else self.step
         a = adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, step, self.dtype)
         s = self._consolidation_constants()
@@ -141,10 +141,16 @@ class SparseLearner:
         return loss
 
     def _respond(
-        self, buffers: "Buffers", source: Images, rows: np.ndarray, position: np.ndarray, gates: list, of=None
+        self,
+        buffers: "Buffers",
+        source: Images,
+        rows: np.ndarray,
+        position: np.ndarray,
+        gates: list[np.ndarray],
+        of: np.ndarray | None = None,
     ) -> None:
         """Responses of all layers to the images `rows`; gates[layer][of[b]] scale sample b's units."""
-        first = buffers.inputs[0]
+        first = buffers.pixels
         kernels.gather_pixels(rows, *source, position, self.images.scale, first.start, first.index, first.value)
         of = buffers.first_context[: len(rows)] if of is None else of
         for index, layer in enumerate(self.layers):
@@ -156,7 +162,11 @@ class SparseLearner:
     def _activate(self, buffers: "Buffers") -> None:
         """Before anything of this batch moves, activate the units that win for the first time since the reset."""
         parts = zip(self.layers, self.layers[1:], buffers.inputs[1:], buffers.y, strict=False)
-        any_new = [below.activate(self.threads, above, won, y) for below, above, won, y in parts if below.lazy]
+        any_new = [
+            below.activate(self.threads, above, won, y)
+            for below, above, won, y in parts
+            if isinstance(won, SparseInput)
+        ]
         if any(any_new):
             self.gates = self._training_gates()
 
@@ -246,7 +256,7 @@ class SparseLearner:
         for start in range(0, len(labels), TEST_BATCH):
             rows = np.arange(start, min(start + TEST_BATCH, len(labels)))
             buffers = self.test_buffers if len(rows) == TEST_BATCH else self._buffers(len(rows))
-            of = nearest.infer(self.threads, self.images.test, rows, position, buffers.inputs[0]) if nearest else None
+            of = nearest.infer(self.threads, self.images.test, rows, position, buffers.pixels) if nearest else None
             self._respond(buffers, self.images.test, rows, position, gates, of)
             correct += kernels.count_correct(buffers.y[-1], labels[rows], self.run.network.output_units)
             active += buffers.inputs[-1].count_active()
@@ -296,10 +306,10 @@ class Buffers:
     """What one batch needs besides the weights, allocated once."""
 
     def __init__(self, layers: list[Weights], sparse: list[bool], batch: int, most_pixels: int) -> None:
-        self.inputs: list[SparseInput | DenseInput] = []
-        for layer, is_sparse in zip(layers, sparse, strict=True):
-            most = layer.inputs if self.inputs else most_pixels
-            lists = SparseInput(batch, layer.inputs, most, layer.dtype) if is_sparse else None
+        self.pixels = SparseInput(batch, layers[0].inputs, most_pixels, layers[0].dtype)
+        self.inputs: list[SparseInput | DenseInput] = [self.pixels]
+        for layer, is_sparse in zip(layers[1:], sparse[1:], strict=True):
+            lists = SparseInput(batch, layer.inputs, layer.inputs, layer.dtype) if is_sparse else None
             self.inputs.append(lists or DenseInput(batch, layer.inputs, layer.dtype))
         self.y, self.dy = [layer.response(batch) for layer in layers], [layer.response(batch) for layer in layers]
         self.first_context = np.zeros(batch, np.int64)

@@ -50,4 +50,5 @@ class Prototypes:
         kernels.gather_pixels(rows, *source, position, self.scale, pixels.start, pixels.index, pixels.value)
         closeness = np.empty((1, len(rows), self.weight.shape[2]), self.weight.dtype)
         threads.run(kernels.respond, 1, self.weight, self.base, *(pixels.start, pixels.index, pixels.value), closeness)
-        return closeness[0].argmax(1)
+        nearest: np.ndarray = closeness[0].argmax(1)
+        return nearest

@@ -49,7 +49,8 @@ class SparseSeedGroup(Learner[SeedGroupEpoch]):
             learner.begin_task(task)
 
     def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> SeedGroupEpoch:
-        seeds = zip(self.learners, orders, states or [None] * len(orders), strict=True)
+        own_states: Sequence[State | None] = states or [None] * len(orders)
+        seeds = zip(self.learners, orders, own_states, strict=True)
         return SeedGroupEpoch([learner.begin_epoch(task, order, state) for learner, order, state in seeds])
 
     @property

@@ -36,6 +36,8 @@ class Segments:
         self.winner = np.zeros(units, np.int64)
         self.changeable_bytes = self.weights.nbytes + self.m.nbytes + self.v.nbytes
         self.moved = np.zeros((units, per_unit), bool)  # or could have, since changes were asked for
+        self.num_slots = 0
+        self.free: list[int] = []  # slots that were given back
         self.momentum_steps = momentum_steps(np.finfo(self.dtype).eps, betas[0])
         # Steps after which even its second moment is below the smallest number of this precision.
         self.memory_steps = max(steps_to(np.finfo(self.dtype).tiny, betas[1]), self.momentum_steps + 1)
@@ -43,7 +45,8 @@ class Segments:
 
     def reset_moments(self) -> None:
         self.slot[:], self.num_active[:] = -1, 0
-        self.num_slots, self.free = 0, []
+        self.num_slots = 0
+        self.free.clear()
 
     def forget(self, step: int) -> None:
         """Give back the memory of moments of which nothing is left; `step` of Adam have been taken."""

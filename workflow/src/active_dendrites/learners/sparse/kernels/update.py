@@ -89,7 +89,7 @@ def adam_consolidated(theta, m, v, g, mask, a, s, path, importance, anchor):
         theta[u] = moved
 
 
-def adam_constants(learning_rate: float, betas: list[float], epsilon: float, step: int, dtype: type) -> np.ndarray:
+def adam_constants(learning_rate: float, betas: list[float], epsilon: float, step: int, dtype: np.dtype) -> np.ndarray:
     """beta1, 1 - beta1, beta2, 1 - beta2, step size, 1 / sqrt(bias correction 2), epsilon at a step from 1."""
     beta1, beta2 = betas
     size, scale = learning_rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
