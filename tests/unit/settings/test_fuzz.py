@@ -66,7 +66,7 @@ def start(folder: Path) -> None:
     """All that the workflow checks before anything runs."""
     path = folder / "config.yaml"
     config = yaml.load(path.read_text(encoding="utf-8"), SafeLoader)
-    given = GivenSettings(config, path)
+    given = GivenSettings(config, path, command_line={})
     declarations = Declarations(folder, given.config["dataset"])
     read_published(declarations)
     seeds = given.seeds_by_variant(declarations)
