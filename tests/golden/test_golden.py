@@ -1,6 +1,6 @@
 """A tiny seeded run of each variant gives the stored numbers; if they move, raise NUMERICS and say why.
 
-`pytest tests/golden --store-golden` stores them anew.
+`pytest tests/golden/test_golden.py --store-golden` stores them anew.
 """
 
 import json

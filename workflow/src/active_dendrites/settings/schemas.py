@@ -172,7 +172,7 @@ def published() -> Schema:
 
 def comments(path: Path) -> dict[str, str]:
     """{dotted key: the comment behind it, and those of the lines below}; of files with sections one level deep."""
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     section = key = ""
     for line in path.read_text(encoding="utf-8").splitlines():
         if entry := re.match(r"( *)(\w+):([^#]*)(?:# (.*))?$", line):
@@ -180,10 +180,10 @@ def comments(path: Path) -> dict[str, str]:
             section = section if indent else (f"{name}." if not value.strip() else "")
             key = f"{section}{name}" if indent else name
             if comment:
-                found[key] = comment.strip()
+                meanings[key] = comment.strip()
         elif more := re.match(r" +# (.*)$", line):
-            found[key] = f"{found[key]} {more[1].strip()}"
-    return found
+            meanings[key] = f"{meanings[key]} {more[1].strip()}"
+    return meanings
 
 
 # -- the tables of config/README.md -------------------------------------------------------------------------
