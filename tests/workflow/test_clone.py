@@ -15,7 +15,10 @@ from active_dendrites.reproduction.reference import ReferenceRow, read_rows, wri
 from active_dendrites.settings.declarations import Declarations
 
 FOLDER = "results/reference"
-MADE = {f"reproduction.{suffix}" for suffix in ("csv", "html", "md")} | {f"comparison.{end}" for end in ("png", "svg")}
+# Of what two variants give: forgetting has both, and nothing is a search.
+FIGURES = ("comparison", "mlp_comparison", "forgetting")
+PAGES = {"report.html", "searches.html", *(f"reproduction.{suffix}" for suffix in ("csv", "md", "html"))}
+MADE = PAGES | {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "png", "csv", "csv.sha256")}
 
 
 @pytest.fixture(scope="module")

@@ -280,7 +280,8 @@ def page_code(wildcards) -> str:
     configurations = DECLARATIONS.configurations(wildcards.scale, page_part(wildcards))
     replaced = replaced_by_scale(DECLARATIONS, wildcards.scale, configurations)
     published = read_yaml(CONFIG_FOLDER / "published.yaml") if DATASET == MNIST else None
-    modules = [*judging_modules(), Path(LIBRARY, "active_dendrites/reports/results_page.py")]
+    reports = Path(LIBRARY, "active_dendrites/reports")
+    modules = [*judging_modules(), reports / "results_page.py", reports / "shown_runs.py"]
     return digest([figures, defaults, replaced, published], modules)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from active_dendrites.evaluation.tables import write_table
 from active_dendrites.figures.notebooks import draw_by_notebook
-from active_dendrites.reports.reference_pages import status, with_status
+from active_dendrites.reports.reference_pages import make_reference_page, status, with_status
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
+from active_dendrites.reports.results_page import write_page
 from active_dendrites.reproduction.reference import FILE, ReferenceRow, merge, read_rows
 from active_dendrites.reproduction.reference_tables import KINDS, judged_runs, reference_table
 from active_dendrites.reproduction.verdicts import unexplained
@@ -15,8 +16,10 @@ from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import Published, read_published
 
-TEMPLATES = Path(__file__).parents[1] / "report"
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+PROJECT = Path(__file__).resolve().parents[2]
+TEMPLATES = PROJECT / "workflow/report"
+NOTEBOOKS = PROJECT / "workflow/notebooks"
+PAGES = {"paper": "report.html", "searches": "searches.html"}  # of each part
 
 
 def main() -> None:
@@ -62,6 +65,9 @@ def write_reports(arguments: argparse.Namespace) -> None:
     report = make_report(declarations, published, "paper", *judged_runs(declarations, published, rows))
     write_report(report, TEMPLATES, folder / "reproduction")
     not_run = draw_figures(declarations, published, rows, folder)
+    for part, name in PAGES.items():
+        page = make_reference_page(declarations, published, part, rows, folder, PROJECT)
+        write_page(page, TEMPLATES / "report.html.j2", folder / name)
     if arguments.readme:
         write_status(arguments.readme, report, folder)
     print(report.summary)

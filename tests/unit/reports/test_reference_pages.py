@@ -1,13 +1,17 @@
 """What `snakemake reference` makes of runs.csv: pages, figures and the README's part."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from finished_runs import COMMIT
 
-from active_dendrites.reports.reference_pages import BEGIN, END, status, with_status
+from active_dendrites.reports.reference_pages import BEGIN, END, make_reference_page, status, with_status
 from active_dendrites.reports.reproduction_page import make_report, render
+from active_dendrites.reports.results_page import make_page, write_page
+from active_dendrites.reports.shown_runs import locked_pytorch
 from active_dendrites.reproduction.reference import ReferenceRow, merge, read_rows
 from active_dendrites.reproduction.reference_tables import judged_runs, reference_table
 from active_dendrites.reproduction.verdicts import comparison_table, unexplained
@@ -39,7 +43,8 @@ def test_the_script_merges_and_makes_everything(write, measured, runs, file, tmp
     names = [f"reproduction.{suffix}" for suffix in ("csv", "html", "md")]
     drawn = ["clusters", "comparison", "inferred_prototypes", "search_accuracy"]
     figures = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
-    assert {*figures, *(f"tables/{name}.csv" for name in drawn), *names, "runs.csv"} <= set(made)
+    pages = {"report.html", "searches.html"}
+    assert {*figures, *(f"tables/{name}.csv" for name in drawn), *names, *pages, "runs.csv"} <= set(made)
     text = readme.read_text()
     assert text.startswith(f"# Before\n\n{BEGIN}\n\n**2 of ")
     assert "\n| tasks | 2 | 5 | 10 |\n|---|---|---|---|\n" in text
@@ -50,6 +55,57 @@ def test_the_script_merges_and_makes_everything(write, measured, runs, file, tmp
     time = readme.stat().st_mtime_ns
     assert script("--folder", file.parent, "report", "--readme", readme)[1] == ""
     assert (readme.read_text(), readme.stat().st_mtime_ns) == (text, time)
+
+
+def test_each_number_opens_to_what_runs_csv_says_of_its_runs(
+    declarations, published, measured, runs, file, tmp_path
+) -> None:
+    merge(file, declarations, runs)
+    rows = read_rows(file)
+    page = make_reference_page(declarations, published, "paper", rows, file.parent, tmp_path)
+    (row,) = (row for row in page.rows if row.anchor == "construct_prototype-5-clusters")
+    assert row.line.ours == "5 ± 0" and row.line.verdict == "differs"
+    assert [run.seed for run in row.seeds] == [1, 2, 3, 4]
+    run = row.seeds[0]
+    assert (run.value, run.steps, run.wall_time, run.device) == ("5", "468", "10 s", "A processor")
+    assert (run.commit, run.pytorch, run.links) == (COMMIT[:10], "not recorded", {})
+    (other,) = (row for row in page.rows if row.anchor == "xdg-2")
+    assert [run.seed for run in other.seeds] == [3]
+    (matrix,) = (picture for picture in page.pictures if picture.name == "accuracy_matrix")
+    assert matrix.image == "" and "no accuracies of single tasks" in matrix.reason
+    write_page(page, ROOT / "workflow/report/report.html.j2", file.parent / "report.html")
+    text = (file.parent / "report.html").read_text()
+    assert 'href="runs.csv"' in text and "provenance.html" not in text and "record.json" not in text
+
+
+def test_the_page_is_that_of_the_run_folders_but_for_links(declarations, published, measured, runs, file) -> None:
+    merge(file, declarations, runs)
+    of_rows = make_reference_page(declarations, published, "paper", read_rows(file), file.parent, ROOT)
+    of_folders = make_page(declarations, published, PAPER, "paper", runs, file.parent)
+    without = {"links": {}, "pytorch": ""}
+    for row, expected in zip(of_rows.rows, of_folders.rows, strict=True):
+        assert row._replace(seeds=[]) == expected._replace(seeds=[])
+        assert [run._replace(**without) for run in row.seeds] == [run._replace(**without) for run in expected.seeds]
+
+
+def test_pytorch_is_that_of_the_lock_of_the_commit(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        author = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        command = ["git", "-C", str(tmp_path), *author, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "-q")
+    lock = tmp_path / "envs/requirements.txt"
+    lock.parent.mkdir()
+    commits = []
+    marked = "torch==2.8.0 ; python_version < '3.12' \\\n    --hash=1\ntorchvision==0.23.0\n"
+    for text in (marked, "torch==2.9.1\n", "numpy==2\n"):
+        lock.write_text(text)
+        git("add", ".")
+        git("commit", "-qm", "a lock")
+        commits.append(git("rev-parse", "HEAD"))
+    versions = [locked_pytorch(tmp_path, commit) for commit in [*commits, COMMIT]]
+    assert versions == ["2.8.0 (locked)", "2.9.1 (locked)", "not recorded", "not recorded"]
 
 
 def test_without_runs_there_is_no_figure_and_no_verdict(declarations, runs, file, script) -> None:

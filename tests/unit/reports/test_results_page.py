@@ -214,6 +214,7 @@ def test_links_to_runs_elsewhere_are_quoted(declarations, write, folder: Path) -
         ({"side_by_side": [1, 2, 3]}, "wall_time", "1.5 h, 3 seeds"),
         ({"wall_seconds": None}, "wall_time", "not recorded"),
         ({"steps": "many"}, "steps", "not recorded"),
+        ({}, "pytorch", torch.__version__),
     ],
 )
 def test_what_a_record_says_of_a_run(declarations, write, folder: Path, more, attribute: str, expected: str) -> None:
@@ -221,6 +222,14 @@ def test_what_a_record_says_of_a_run(declarations, write, folder: Path, more, at
     (run,) = only(page_of(declarations, folder), "prototype", 2).seeds
     assert getattr(run, attribute) == expected
     assert run.clean == (more.get("dirty", False) is False)
+
+
+@pytest.mark.parametrize("text", ['"torch": null', '"other": "1"'])
+def test_a_record_may_lack_its_pytorch(declarations, write, folder: Path, text: str) -> None:
+    path = write("prototype", 2, 1) / "record.json"
+    rewrite(path, lambda record: record.replace(f'"torch": "{torch.__version__}"', text))
+    (run,) = only(page_of(declarations, folder), "prototype", 2).seeds
+    assert run.pytorch == "not recorded"
 
 
 def test_clusters_are_counted_beside_accuracies(declarations, write, folder: Path) -> None:
@@ -273,9 +282,29 @@ def test_a_row_shows_its_settings_and_their_hash(declarations, folder: Path) -> 
     seen, _ = shown(page, folder)
     index = page.rows.index(only(page, "prototype", 10))
     assert declarations.resolve(PAPER, "prototype", 10, 1).settings_hash() in seen.details[index]
+    differing, _, every = seen.details[index].partition("All settings")
     for setting in ("epochs: 3", "learning_rate: 0.0005", "network.segments_per_unit: 10"):
-        assert f" {setting} " in seen.details[index]
-    assert "batch_size" not in seen.details[index]
+        assert f" {setting} " in differing and f" {setting} " in every
+    assert "batch_size" not in differing
+    assert " batch_size: 256 " in every
+    assert " snakemake settings_prototype_10 " in every
+
+
+def test_all_settings_are_shown(declarations: Declarations, folder: Path) -> None:
+    row = only(page_of(declarations, folder), "si_prototype", 10)
+    read = {key: value for line in row.all_settings for key, value in yaml.safe_load(line).items()}
+    assert set(read) == set(declarations.defaults)
+    assert [line for line in row.all_settings if line in row.settings] == row.settings
+
+
+def test_each_number_has_a_name_of_its_own_for_links(declarations, folder: Path) -> None:
+    page = page_of(declarations, folder)
+    anchors = [row.anchor for row in page.rows]
+    assert len(set(anchors)) == len(anchors)
+    assert {"prototype-10", "prototype-10-text", "construct_prototype-5-clusters"} <= set(anchors)
+    seen, _ = shown(page, folder)
+    assert set(anchors) <= set(seen.ids)
+    assert {f"#{anchor}" for anchor in anchors} <= set(seen.links)
 
 
 # -- which rows -------------------------------------------------------------------------------------------
@@ -449,7 +478,9 @@ heads[3].firstElementChild.click(); heads[3].firstElementChild.click();
 said.push(visible().slice(0, 3).map(row => row.rows[0].cells[3].textContent.trim()).join());
 const button = visible()[0].querySelector(".opens"), detail = visible()[0].rows[1];
 said.push(button.getAttribute("aria-expanded") + detail.hidden);
-button.click(); said.push(button.getAttribute("aria-expanded") + detail.hidden);
+button.click(); said.push(button.getAttribute("aria-expanded") + detail.hidden, location.hash);
+set("tasks", "2"); said.push(location.hash); set("tasks", "");
+button.click(); said.push(`after closing ${location.hash}`);
 const log = document.createElement("pre");
 log.id = "said";
 log.textContent = said.join("\\n");
@@ -457,37 +488,69 @@ document.body.append(log);
 """
 
 
-def test_the_table_sorts_filters_and_opens_in_a_browser(declarations, write, folder: Path, tmp_path: Path) -> None:
+def in_browser(page: str, script: str, folder: Path, address: str = "") -> list[str]:
+    """The lines that a script puts into an element `said` at the end of the page; skips without a browser."""
     names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next((found for found in map(shutil.which, names) if found), None)
+    browser = next((path for path in map(shutil.which, names) if path), None)
     if browser is None:
         pytest.skip(f"none of {', '.join(names)} is installed")
+    copy = folder / "driven.html"
+    copy.write_text(page.replace("</body>", f"<script>{script}</script></body>"))
+    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", copy.as_uri() + address], capture_output=True, text=True, timeout=120, env=os.environ
+    )
+    said = re.search('<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert said is not None, done.stderr
+    return said[1].splitlines()
+
+
+def test_the_table_sorts_filters_and_opens_in_a_browser(declarations, write, folder: Path, tmp_path: Path) -> None:
     write("si_prototype", 2, 1)
     write("xdg", 2, 2)
     _, text = shown(page_of(declarations, folder), folder)
-    copy = tmp_path / "driven.html"
-    copy.write_text(text.replace("</body>", f"<script>{DRIVER}</script></body>"))
-    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=120, env=os.environ
-    )
-    said = re.search('<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)[1].splitlines()
-    best = sorted(
-        (
-            statistics.mean(read_cells(folder / f"runs/{run}")[2, task] for task in (1, 2))
-            for run in ("si_prototype/tasks-2/seed-1", "xdg/tasks-2/seed-2")
-        ),
-        reverse=True,
-    )
+    said = in_browser(text, DRIVER, tmp_path)
+    finals = {}
+    for variant, seed in (("si_prototype", 1), ("xdg", 2)):
+        cells = read_cells(folder / f"runs/{variant}/tasks-2/seed-{seed}")
+        finals[f"{variant}-2"] = statistics.mean(cells[2, task] for task in (1, 2))
+    first, second = sorted(finals, key=finals.__getitem__, reverse=True)
     assert said == [
         "2,5,10,25,50,100: 6 of 70 rows",
         "2,5,10,25,50,100: 6 of 70 rows",
         "100,50,25,10,5,2: 6 of 70 rows",
         "descending",
-        "#find=SI_PROTOTYPE+comparison&amp;tasks=&amp;verdict=",
+        "#find=SI_PROTOTYPE+comparison",
         "50: 1 of 70 rows",
         "2: 1 of 70 rows",
-        f"{two_digits(best[0])},{two_digits(best[1])},not run",
+        f"{two_digits(finals[first])},{two_digits(finals[second])},not run",
         "falsetrue",
         "truefalse",
+        f"#{first}",
+        f"#tasks=2&amp;open={first}",
+        "after closing ",
     ]
+
+
+OPENED = """
+const log = document.createElement("pre");
+log.id = "said";
+log.textContent = [rows.filter(isOpen).map(row => row.id).join(), filter.querySelector("output").value].join("\\n");
+document.body.append(log);
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "opened", "visible"),
+    [
+        ("", "", "70 of 70 rows"),
+        ("#construct_prototype-5-clusters", "construct_prototype-5-clusters", "70 of 70 rows"),
+        ("#tasks=10&open=prototype-10+xdg-10", "prototype-10,xdg-10", "14 of 70 rows"),
+        ("#note-1", "", "70 of 70 rows"),
+    ],
+)
+def test_a_link_to_a_number_keeps_it_open(
+    declarations, folder: Path, tmp_path: Path, address: str, opened: str, visible: str
+) -> None:
+    _, text = shown(page_of(declarations, folder), folder)
+    assert in_browser(text, OPENED, tmp_path, address) == [opened, visible]

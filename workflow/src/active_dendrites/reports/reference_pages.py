@@ -1,14 +1,49 @@
-"""What the README shows of the reference."""
+"""The pages of the reference, and what the README shows of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from active_dendrites.reports.reproduction_page import Report, line_of
-from active_dendrites.reproduction.reference import FILE
+from active_dendrites.reports.results_page import Page, asked_numbers, page_of
+from active_dendrites.reports.shown_runs import ShownRun, run_of_row
+from active_dendrites.reproduction.counted_runs import RunResult
+from active_dendrites.reproduction.reference import FILE, ReferenceRow
+from active_dendrites.reproduction.reference_tables import KINDS, current_rows, judged_runs
 from active_dendrites.reproduction.verdicts import DIFFERS, INCONCLUSIVE, REPRODUCED, Comparison
-from active_dendrites.settings.published import CLUSTERS
+from active_dendrites.settings.declarations import PAPER, Declarations
+from active_dendrites.settings.published import CLUSTERS, Published
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
+NO_TASKS = "not drawn: the reference has no accuracies of single tasks, and no activities"
+NO_RUNS = "not drawn: none of its variants was run"
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README
+
+
+def make_reference_page(
+    declarations: Declarations,
+    published: Published,
+    part: str,
+    rows: Sequence[ReferenceRow],
+    folder: Path,
+    project: Path,
+) -> Page:
+    """The page of a part, as `results_page.make_page`, from the rows of runs.csv.
+
+    Args:
+        folder: of the page, beside which figures and tables are.
+        project: whose history has the commits of the runs.
+    """
+    asked = asked_numbers(declarations, published, PAPER, part)
+    results, left_out = judged_runs(declarations, asked, rows)
+    current = current_rows(declarations, rows)
+    row_of_run = {row.run_key[:3]: row for of_one in current.values() for row in of_one if row.is_result}
+
+    def show(run: RunResult, quantity: str) -> ShownRun:
+        return run_of_row(row_of_run[run.variant, run.num_tasks, run.seed], quantity, project)
+
+    kinds = {name: declared.kind for name, declared in declarations.experiments.items()}
+    why_not_drawn = {name: NO_RUNS if kind in KINDS else NO_TASKS for name, kind in kinds.items()}
+    return page_of(declarations, asked, PAPER, part, folder, results, left_out, show, why_not_drawn)
 
 
 def status(report: Report, folder: str) -> str:

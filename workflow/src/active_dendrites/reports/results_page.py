@@ -6,50 +6,35 @@ Here is what stands in it; how it looks is in the template. Links start from the
 import base64
 import html
 import math
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
-from active_dendrites.evaluation.metrics import forgetting
-from active_dendrites.reports.reproduction_page import Line, Report, caveats, format_number, line_of, load_template
-from active_dendrites.reproduction.counted_runs import RunResult, find_runs, notes_on
+from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template
+from active_dendrites.reports.shown_runs import ShownRun, links_to, run_of_folder
+from active_dendrites.reproduction.counted_runs import LeftOut, RunResult, find_runs, notes_on
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, compare
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folder
-from active_dendrites.runs.records import Record, read_accuracy, read_record
 from active_dendrites.settings.datasets import DATASETS
-from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import replaced_by_scale
 from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, PublishedNumber
 from active_dendrites.settings.run import Configuration, RunConfig, flatten
 
 IDENTITY = ("variant", "num_tasks", "seed", "dataset")  # of a run, beside its settings
-LINKED = ("record.json", "train.log", "accuracy.csv")
-NOT_RECORDED = "not recorded"
-
-
-class ShownRun(NamedTuple):
-    """A run as it is read: numbers as text."""
-
-    seed: int
-    value: str
-    forgetting: str
-    steps: str
-    wall_time: str
-    device: str
-    commit: str
-    clean: bool  # whether the commit is all of the code
-    links: dict[str, str]  # by file
+NOT_DRAWN = "not drawn yet"
+ShowRun = Callable[[RunResult, str], ShownRun]  # a run and the quantity that is shown of it
 
 
 class NumberRow(NamedTuple):
     """A number of ours, with or without a published one."""
 
+    anchor: str  # the name of a link to it
     line: Line
     label: str
     about: str  # what it is, where it is not an accuracy in a figure
@@ -60,6 +45,8 @@ class NumberRow(NamedTuple):
     source: str  # of the published number
     settings_hash: str
     settings: list[str]  # that differ from the defaults
+    all_settings: list[str]
+    settings_target: str  # which prints them with their sources
     seeds: list[ShownRun]
 
     @property
@@ -75,6 +62,7 @@ class Picture(NamedTuple):
     title: str
     image: str
     note: str  # the one below it, in words
+    reason: str  # why there is no image
     links: dict[str, str]
 
 
@@ -88,6 +76,7 @@ class Page:
     rows: Sequence[NumberRow]
     reasons: Sequence[str]
     pictures: Sequence[Picture]
+    of_reference: bool  # whether it is made of runs.csv, without the folders of the runs
     replaced: Sequence[str]  # values of variants that the scale's general settings replace
 
     @property
@@ -121,30 +110,62 @@ def make_page(
         folder: of the page, beside which figures, tables and notebooks are.
     Raises: ValueError if there is no such scale or folder of runs.
     """
-    asked = Published(published.rule, tuple(numbers_of(declarations, published, scale, part)))
+    asked = asked_numbers(declarations, published, scale, part)
     results, left_out = find_runs(declarations, asked, scale, runs)
+
+    def show(run: RunResult, quantity: str) -> ShownRun:
+        return run_of_folder(run, quantity, run_folder(runs, run.variant, run.num_tasks, run.seed), folder)
+
+    return page_of(declarations, asked, scale, part, folder, results, left_out, show)
+
+
+def page_of(
+    declarations: Declarations,
+    asked: Published,
+    scale: str,
+    part: str,
+    folder: Path,
+    results: Sequence[RunResult],
+    left_out: Sequence[LeftOut],
+    show: ShowRun,
+    why_not_drawn: Mapping[str, str] | None = None,
+) -> Page:
+    """The page of a part from its runs, wherever they come from.
+
+    Args:
+        asked: as `asked_numbers` gives them.
+        folder: of the page, beside which figures, tables and notebooks are.
+        why_not_drawn: of experiments without a figure; given for the page of the reference alone.
+    """
     comparisons = compare(declarations, asked, scale, results, left_out)
     reasons = list(dict.fromkeys(reason for comparison in comparisons for reason in comparison.reasons))
     titles = {name: declared.title for name, declared in declarations.experiments.items()}
     known = [comparison for comparison in comparisons if is_published(comparison)]
     rows = []
     for comparison in comparisons:
-        configuration = comparison.number.variant, comparison.number.num_tasks
-        seeds = [
-            shown_run(run, comparison.number.quantity, run_folder(runs, *run[:3]), folder)
-            for run in results
-            if (run.variant, run.num_tasks) == configuration
-        ]
-        rows.append(row_of(comparison, seeds, reasons, declarations, scale))
+        number = comparison.number
+        of_number = [run for run in results if (run.variant, run.num_tasks) == (number.variant, number.num_tasks)]
+        runs = [show(run, number.quantity) for run in sorted(of_number, key=lambda run: run.seed)]
+        rows.append(row_of(comparison, runs, reasons, declarations, scale))
+    why = why_not_drawn or {}
     return Page(
-        part,
-        DATASETS[declarations.dataset].label,
-        Report(scale, published.rule, known, len(results), list(notes_on(left_out)), titles),
-        rows,
-        reasons,
-        [picture_of(name, titles[name], folder) for name in experiments_of(declarations, part)],
-        replaced_by_scale(declarations, scale, configurations_of(declarations, scale, part)),
+        part=part,
+        dataset=DATASETS[declarations.dataset].label,
+        report=Report(scale, asked.rule, known, len(results), list(notes_on(left_out)), titles),
+        rows=rows,
+        reasons=reasons,
+        pictures=[
+            picture_of(name, titles[name], folder, why.get(name, NOT_DRAWN))
+            for name in experiments_of(declarations, part)
+        ],
+        of_reference=why_not_drawn is not None,
+        replaced=replaced_by_scale(declarations, scale, configurations_of(declarations, scale, part)),
     )
+
+
+def asked_numbers(declarations: Declarations, published: Published, scale: str, part: str) -> Published:
+    """What a page of a part shows: the published numbers, and NaN for each quantity that has none."""
+    return Published(published.rule, tuple(numbers_of(declarations, published, scale, part)))
 
 
 def configurations_of(declarations: Declarations, scale: str, part: str) -> list[Configuration]:
@@ -177,17 +198,19 @@ def is_published(comparison: Comparison) -> bool:
 
 
 def row_of(
-    comparison: Comparison, seeds: list[ShownRun], reasons: Sequence[str], declarations: Declarations, scale: str
+    comparison: Comparison, runs: list[ShownRun], reasons: Sequence[str], declarations: Declarations, scale: str
 ) -> NumberRow:
     number = comparison.number
     line = line_of(comparison, {reason: number for number, reason in enumerate(reasons, start=1)})
     if not is_published(comparison):
         line = line._replace(verdict="" if comparison.ours else NOT_RUN)
     settings = declarations.resolve(scale, number.variant, number.num_tasks, 1)
+    about = "claim in the text" if number.in_text else "" if number.quantity == ACCURACY else number.quantity
     return NumberRow(
+        anchor="-".join([number.variant, str(number.num_tasks), *about.split()[-1:]]),
         line=line,
         label=comparison.label,
-        about="claim in the text" if number.in_text else "" if number.quantity == ACCURACY else number.quantity,
+        about=about,
         quantity=number.quantity,
         variant=number.variant,
         num_tasks=number.num_tasks,
@@ -195,67 +218,44 @@ def row_of(
         source=number.source,
         settings_hash=settings.settings_hash(),
         settings=differing(declarations, settings),
-        seeds=seeds,
+        all_settings=all_settings(declarations, settings),
+        settings_target=settings_target(declarations, scale, number),
+        seeds=runs,
     )
+
+
+def settings_target(declarations: Declarations, scale: str, number: PublishedNumber) -> str:
+    """The target that prints the settings of a configuration, or of all of a sweep, with their sources."""
+    of_scale = "" if scale == PAPER else f"{scale}_"
+    return f"settings_{of_scale}{declarations.sweep_of(number.variant)}_{number.num_tasks}"
 
 
 def differing(declarations: Declarations, settings: RunConfig) -> list[str]:
     """The settings that are not those of defaults.yaml, as `key: value` in YAML."""
+    values = values_by_key(settings)
+    return [as_yaml(key, value) for key, value in values.items() if value != declarations.defaults[key].value]
+
+
+def all_settings(declarations: Declarations, settings: RunConfig) -> list[str]:
+    """All settings of defaults.yaml, likewise and in its order."""
+    values = values_by_key(settings)  # which leaves out some that have their default
+    return [as_yaml(key, values.get(key, default.value)) for key, default in declarations.defaults.items()]
+
+
+def values_by_key(settings: RunConfig) -> dict[str, Any]:
+    """The settings by dotted key, without those that name the run."""
     flat = flatten({key: value for key, value in settings.settings().items() if key not in IDENTITY}, "")
-    return [
-        yaml.safe_dump({key: setting.value}, default_flow_style=True, width=math.inf).strip()[1:-1]
-        for key, setting in flat.items()
-        if setting.value != declarations.defaults[key].value
-    ]
+    return {key: setting.value for key, setting in flat.items()}
 
 
-def shown_run(run: RunResult, quantity: str, files: Path, folder: Path) -> ShownRun:
-    """What a run's files say, which `find_runs` could read."""
-    record = read_record(files / "record.json")
-    forgotten = forgetting(read_accuracy(files / "accuracy.csv", run.num_tasks))
-    steps = record.get("steps")
-    return ShownRun(
-        run.seed,
-        format_number(run.value(quantity), quantity),
-        "" if math.isnan(forgotten) else format_number(forgotten, ACCURACY),
-        f"{steps:,}" if isinstance(steps, int) else NOT_RECORDED,
-        wall_time(record),
-        str(record.get("device") or NOT_RECORDED),
-        commit_of(record),
-        record.get("dirty") is False,
-        links_to(folder, {name: files / name for name in LINKED}),
-    )
-
-
-def wall_time(record: Record) -> str:
-    """Of the whole process; seeds that were learned side by side share it."""
-    seconds, beside = record.get("wall_seconds"), record.get("side_by_side")
-    if not isinstance(seconds, int | float):
-        return NOT_RECORDED
-    long = seconds >= 3600
-    text = f"{seconds / 3600:.1f} h" if long else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
-    return f"{text}, {len(beside)} seeds" if isinstance(beside, list) and len(beside) > 1 else text
-
-
-def commit_of(record: Record) -> str:
-    """Which code: 10 hex digits, and whether they are the whole truth."""
-    commit = record.get("commit")
-    if not isinstance(commit, str):
-        return "no commit"
-    dirty = record.get("dirty")
-    changes = " and changes" if dirty is True else "" if dirty is False else ", perhaps changed"
-    return f"{commit[:10]}{changes}"
-
-
-def links_to(folder: Path, files: dict[str, Path]) -> dict[str, str]:
-    """Paths from a folder to those files that are there, by name."""
-    return {name: Path(os.path.relpath(path, folder)).as_posix() for name, path in files.items() if path.exists()}
+def as_yaml(key: str, value: Any) -> str:
+    return yaml.safe_dump({key: value}, default_flow_style=True, width=math.inf).strip()[1:-1]
 
 
 # -- figures ----------------------------------------------------------------------------------------------
 
 
-def picture_of(name: str, title: str, folder: Path) -> Picture:
+def picture_of(name: str, title: str, folder: Path, reason: str) -> Picture:
     path, image, note = folder / "figures" / f"{name}.svg", "", ""
     if path.exists():
         drawn = path.read_bytes()
@@ -263,7 +263,7 @@ def picture_of(name: str, title: str, folder: Path) -> Picture:
         described = re.search("<dc:description>(.*?)</dc:description>", drawn.decode("utf-8"), re.DOTALL)
         note = html.unescape(described[1]).strip() if described else ""
     files = {"table": folder / "tables" / f"{name}.csv", "notebook": folder / "notebooks" / f"{name}.ipynb"}
-    return Picture(name, title, image, note, links_to(folder, files))
+    return Picture(name, title, image, note, reason, links_to(folder, files))
 
 
 def write_page(page: Page, template: Path, path: Path) -> None:
