@@ -14,8 +14,8 @@ from active_dendrites.settings.yaml_files import Setting
 HEADINGS = ("setting", "value", "from", "instead of")
 
 
-class Row(NamedTuple):
-    """A setting: the value that holds, where it was written, and the values it replaced, the strongest first."""
+class ExplainedSetting(NamedTuple):
+    """The value that holds, where it was written, and the values it replaced, the strongest first."""
 
     key: str
     value: str
@@ -44,7 +44,7 @@ def explain(declarations: Declarations, scale: str, configurations: Sequence[Con
         yield from table([row for row in rows if len(tables) == 1 or row not in shared])
 
 
-def rows_of(declarations: Declarations, scale: str, configuration: Configuration) -> list[Row]:
+def rows_of(declarations: Declarations, scale: str, configuration: Configuration) -> list[ExplainedSetting]:
     declarations.resolve(scale, *configuration, seed=1)  # refuses what cannot be run
     rows = []
     for key, (*replaced, holding) in declarations.declared_values(scale, configuration).items():
@@ -52,7 +52,7 @@ def rows_of(declarations: Declarations, scale: str, configuration: Configuration
         if holding.value == ONE_PER_TASK:
             value = f"{configuration.num_tasks} ({ONE_PER_TASK})"
         others = "; ".join(f"{written(other.value)} ({origin(other)})" for other in reversed(replaced))
-        rows.append(Row(key, value, origin(holding), others))
+        rows.append(ExplainedSetting(key, value, origin(holding), others))
     return rows
 
 
@@ -65,7 +65,7 @@ def written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def table(rows: Sequence[Row]) -> Iterator[str]:
+def table(rows: Sequence[ExplainedSetting]) -> Iterator[str]:
     """Lines of aligned columns."""
     lines = [HEADINGS, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS) - 1)]
