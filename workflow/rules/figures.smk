@@ -36,7 +36,7 @@ rule draw:
         # finds table and figure by its own name, which Jupyter's servers hand over in the same way.
         "JUPYTER_PREFER_ENV_PATH=1 JPY_SESSION_NAME={output.notebook:q}"
         " python -m papermill {input.notebook:q} {output.notebook:q} --kernel python3"
-        " --no-progress-bar -r title {params.title:q} > {log:q} 2>&1"
+        " --no-progress-bar --log-output -r title {params.title:q} > {log:q} 2>&1"
 
 
 # Every figure is a target by its name, e.g. hidden_activations_per_task, unless a configuration is called so.

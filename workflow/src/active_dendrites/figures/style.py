@@ -6,6 +6,7 @@ same table gives the same bytes, whatever a user's own settings of matplotlib ar
 """
 
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -20,12 +21,13 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from active_dendrites.evaluation.tables import table_bytes
+from active_dendrites.evaluation.tables import COLUMNS, table_bytes
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import PAPER
 
@@ -44,6 +46,7 @@ NEEDED = {
         *("strength", "damping", "seed", "after_task", "accuracy", "published", "published_std"),
     ),
 }
+TEXT = ("experiment", "scale", "variant", "label", "seeds", "panel", "search")  # columns; the others are numbers
 Range = tuple[float, float]
 REDUCED = "Reduced scale: not the paper's setting"
 TOLD = ("xdg", "si_xdg")  # variants that are told the task at test (method 9.2)
@@ -86,6 +89,7 @@ STYLES = {
 FALLBACK_COLOURS = ("#44aa99", "#999933", "#117733", "#aa4499", "#ddaa33", "#6699cc")
 FALLBACK_MARKERS = ("p", "h", "*", "<", ">", "H")
 
+FONT = "DejaVu Sans"  # which matplotlib brings along
 MARKER = 7.5  # points
 RING = 11.0  # of a published value, which stands around ours where they are equal, points
 FADED = 0.5  # opacity of published values at reduced scale
@@ -96,7 +100,7 @@ SETTINGS: dict[str, Any] = {
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
     "errorbar.capsize": 3,
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "grid.color": "#e6e6e6",
     "lines.linewidth": 2,
     "lines.markersize": MARKER,
@@ -104,6 +108,7 @@ SETTINGS: dict[str, Any] = {
     "svg.fonttype": "path",  # looks the same where DejaVu Sans is not installed
     "svg.hashsalt": "active_dendrites",
     "text.color": INK,
+    "text.parse_math": False,  # a label with dollars is no formula
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -133,7 +138,13 @@ def read_table(path: str | Path, kind: str = "summary") -> pd.DataFrame:
         kind: summary, matrix, activity or search: what the table must hold.
     Raises: ValueError if the file is damaged, or not such a table of one scale.
     """
-    table = pd.read_csv(BytesIO(table_bytes(Path(path))))
+    numbers = {column for columns in COLUMNS.values() for column in columns} - set(TEXT)
+    table = pd.read_csv(  # a label is text, whatever it says: None, NA, 10
+        BytesIO(table_bytes(Path(path))),
+        dtype=dict.fromkeys(TEXT, str),
+        keep_default_na=False,
+        na_values={column: [""] for column in numbers},
+    )
     missing = [column for column in NEEDED[kind] if column not in table]
     if missing:
         raise ValueError(f"{path}: columns: found {list(table)}, expected also {missing}")
@@ -321,12 +332,22 @@ def new_figure(size: Range) -> Figure:
 
 
 def save_figure(figure: Figure, svg: str | Path, png: str | Path) -> None:
-    """Write both files, with title and caption as metadata and without a date."""
+    """Write both files, with title and caption as metadata and without a date; warns of characters without a glyph."""
     words = {"Title": figure.get_suptitle().strip(), "Description": " ".join(figure.get_supxlabel().split())}
-    with own_settings():
+    with own_settings(), warnings.catch_warnings():
+        missing = without_glyph(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
+        if missing:
+            warnings.warn(f"font {FONT}: found no glyph for {missing}, drawn as boxes, expected others", stacklevel=2)
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # matplotlib's, once for each and file
         for path, metadata in ((Path(svg), words | {"Date": None}), (Path(png), words)):
             with atomic_file(path, binary=True) as file:
                 figure.savefig(file, format=path.suffix[1:], metadata=metadata)
+
+
+def without_glyph(texts: Iterable[str]) -> str:
+    """The characters, each once and in order, that the figures' font lacks."""
+    known = get_font(findfont(FONT)).get_charmap()
+    return "".join(sorted(char for char in set("".join(texts)) if ord(char) not in known and not char.isspace()))
 
 
 def log_ticks(axes: Axes, values: Iterable[float], room: float) -> None:
