@@ -1,5 +1,8 @@
 """The kernels at their edges, against sorting and plain loops."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,3 +78,12 @@ def test_winners_come_first_and_activated_units_stay(units: int, data) -> None:
     assert set(weight[0, 0, :now]) == {*range(activated), *winners}
     assert sorted(weight[0, 0]) == list(range(units))
     assert len({*pairs.flat}) == pairs.size and pairs.min(initial=activated) >= activated
+
+
+@pytest.mark.parametrize("path", sorted(Path(kernels.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_a_kernel_calls_none_of_another_file(path: Path) -> None:
+    """Numba's cache of a file does not notice changes in another."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert plain | named <= {"math", "numpy", "numba"}

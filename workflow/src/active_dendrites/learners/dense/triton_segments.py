@@ -27,6 +27,26 @@ def pick(values, s, i):
 
 
 @triton.jit
+def adam_constants(constants, step, real: tl.constexpr):
+    """beta1, 1 - beta1, beta2, 1 - beta2, step size, 1 / sqrt(bias correction 2), epsilon; and log(beta2)."""
+    log1, log2 = tl.load(constants), tl.load(constants + 1)
+    beta1, rest1 = tl.load(constants + 2).to(real), tl.load(constants + 3).to(real)
+    beta2, rest2 = tl.load(constants + 4).to(real), tl.load(constants + 5).to(real)
+    size = (tl.load(constants + 6) / (1 - tl.exp(step.to(tl.float64) * log1))).to(real)
+    scale = (1 / tl.sqrt(1 - tl.exp(step.to(tl.float64) * log2))).to(real)
+    epsilon = tl.load(constants + 7).to(real)
+    return beta1, rest1, beta2, rest2, size, scale, epsilon, log2
+
+
+@triton.jit
+def choose_winner(winner, gate, responses, s, is_segment, S: tl.constexpr):
+    """Store the segment of largest absolute response, below S even if there are NaNs, and the gate that it makes."""
+    best = tl.minimum(tl.argmax(tl.where(is_segment, tl.abs(responses), -1), 0), S - 1)
+    tl.store(winner, best)
+    tl.store(gate, 1 / (1 + tl.exp(-pick(responses, s, best))))
+
+
+@triton.jit
 def advance(
     segments,
     context,
@@ -46,22 +66,13 @@ def advance(
     S_BLOCK: tl.constexpr,
     C_BLOCK: tl.constexpr,
 ):
-    """Adam on those segments of one unit that can move, then its winner and gate. One program for each unit.
-
-    The arguments are the tensors of `LazySegments`. A segment rests from REST steps after its last gradient on.
-    """
-    real = segments.dtype.element_ty
+    """A step of one unit: Adam on its segments that do not rest, then its winner and gate; see `LazySegments`."""
     u = tl.program_id(0).to(tl.int64)
     s, c = tl.arange(0, S_BLOCK), tl.arange(0, C_BLOCK)
     own, is_segment, is_entry = u * S + s, s < S, c < C
     step = tl.load(steps)
-    log1, log2 = tl.load(constants), tl.load(constants + 1)
-    beta1, rest1 = tl.load(constants + 2).to(real), tl.load(constants + 3).to(real)
-    beta2, rest2 = tl.load(constants + 4).to(real), tl.load(constants + 5).to(real)
-    size = (tl.load(constants + 6) / (1 - tl.exp(step.to(tl.float64) * log1))).to(real)
-    scale = (1 / tl.sqrt(1 - tl.exp(step.to(tl.float64) * log2))).to(real)
-    epsilon = tl.load(constants + 7).to(real)
-
+    real = segments.dtype.element_ty
+    beta1, rest1, beta2, rest2, size, scale, epsilon, log2 = adam_constants(constants, step, real)
     x = tl.load(context + c, mask=is_entry, other=0)
     updated = tl.load(responses + own, mask=is_segment, other=0)
     gained = tl.load(last_gain + own, mask=is_segment, other=0)
@@ -95,9 +106,7 @@ def advance(
         i = tl.min(tl.where(moving & (s > i), s, S_BLOCK), 0)
 
     tl.store(responses + own, updated, mask=moving)
-    best = tl.minimum(tl.argmax(tl.where(is_segment, tl.abs(updated), -1), 0), S - 1)  # below S even if there are NaNs
-    tl.store(winner + u, best)
-    tl.store(gate + u, 1 / (1 + tl.exp(-pick(updated, s, best))))
+    choose_winner(winner + u, gate + u, updated, s, is_segment, S)
 
 
 class LazySegments:
