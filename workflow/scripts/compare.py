@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from io import BytesIO
 from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 
 from active_dendrites.evaluation.comparisons import METRIC_NAMES, compare, load_runs
+from active_dendrites.evaluation.tables import table_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results/reference/runs.csv"
@@ -26,7 +28,7 @@ def main() -> None:
     try:
         runs = load_runs(arguments.runs) if arguments.runs else reference_results()
         table = compare(runs, combinations(arguments.variants, 2), arguments.metric)
-    except ValueError as fault:
+    except (ValueError, OSError) as fault:
         sys.exit(f"compare: {fault}")
     if arguments.csv:
         table.to_csv(sys.stdout, index=False)
@@ -39,7 +41,8 @@ def main() -> None:
 
 def reference_results() -> pd.DataFrame:
     """The last row of each run: that after all its tasks."""
-    rows = pd.read_csv(REFERENCE, keep_default_na=False, na_values={name: [""] for name in METRIC_NAMES})
+    content = BytesIO(table_bytes(REFERENCE))
+    rows = pd.read_csv(content, keep_default_na=False, na_values={name: [""] for name in METRIC_NAMES})
     return rows[rows.after_task == rows.num_tasks]
 
 

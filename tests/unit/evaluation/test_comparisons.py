@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from finished_runs import COMMIT, finished_run
+from finished_runs import COMMIT, finished_run, unsealed
 from scipy import stats
 
 from active_dendrites.evaluation.comparisons import compare, holm, load_runs, paired_test
@@ -43,12 +43,19 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:
         load_runs(tmp_path)
 
 
-def test_a_damaged_run_is_named(tmp_path: Path, declarations: Declarations) -> None:
-    folder = finished_run(declarations, tmp_path, "prototype", 2, 1, MATRIX)
-    text = (folder / "accuracy.csv").read_text()
-    (folder / "accuracy.csv").write_text(text[:-8])
-    with pytest.raises(IncompleteRunError, match=r"seed-1/accuracy\.csv"):
+@pytest.mark.parametrize("name", ["accuracy.csv", "record.json"])
+def test_a_damaged_run_is_named(tmp_path: Path, declarations: Declarations, name: str) -> None:
+    finished_run(declarations, tmp_path, "prototype", 2, 2, MATRIX)
+    path = finished_run(declarations, tmp_path, "prototype", 2, 1, MATRIX) / name
+    path.write_text(path.read_text()[:-8])
+    with pytest.raises(IncompleteRunError, match=rf"seed-1/{name}"):
         load_runs(tmp_path)
+
+
+def test_runs_of_an_earlier_version_are_read_and_said(tmp_path: Path, declarations: Declarations, caplog) -> None:
+    unsealed(finished_run(declarations, tmp_path, "prototype", 2, 1, MATRIX))
+    assert len(load_runs(tmp_path)) == 3
+    assert "1 of 1 runs are of an older format" in caplog.text
 
 
 def test_the_paired_test_is_that_of_scipy() -> None:

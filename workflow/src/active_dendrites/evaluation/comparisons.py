@@ -15,7 +15,7 @@ from scipy import stats
 
 from active_dendrites.evaluation.metrics import ROUNDING, continual_metrics
 from active_dendrites.runs.folders import run_folders, run_of
-from active_dendrites.runs.records import finished_record, read_accuracy
+from active_dendrites.runs.records import is_finished, note_unsealed, read_accuracy, read_record
 from active_dendrites.settings.yaml_files import fault_line
 
 RUN = ["variant", "num_tasks", "seed"]
@@ -34,11 +34,10 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
     Raises: ValueError if the folder has no finished run; IncompleteRunError naming a file that is damaged.
     """
     tables = []
-    for path in run_folders(Path(folder)):
-        record = finished_record(path)
-        if record is None:
-            continue
-        run = run_of(path)
+    finished = [path for path in run_folders(Path(folder)) if is_finished(path)]
+    note_unsealed(finished)
+    for path in finished:
+        record, run = read_record(path / "record.json"), run_of(path)
         accuracy = read_accuracy(path / "accuracy.csv", run.num_tasks)
         after, task = np.nonzero(~np.isnan(accuracy))  # row by row
         table = pd.DataFrame({"after_task": after + 1, "task": task + 1, "accuracy": accuracy[after, task]})
