@@ -329,7 +329,7 @@ def test_samples_that_are_too_small_are_refused() -> None:
 
 @pytest.mark.parametrize("acceptance", [0, 1, -0.5])
 def test_an_impossible_acceptance_is_refused(acceptance: float) -> None:
-    with pytest.raises(ValueError, match=f"found acceptance {acceptance}, expected a number between 0 and 1"):
+    with pytest.raises(ValueError, match=f"acceptance: found {acceptance}, expected a number between 0 and 1"):
         critical_t2(10, 10, 3, acceptance)
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from active_dendrites.figures import style as plotting
 from active_dendrites.figures.style import INK, NOTE
+from active_dendrites.settings.yaml_files import fault_line
 
 ACCURACY_COLOURS = "viridis"  # has no white, which is for what was not measured
 ACTIVITY_COLOURS = LinearSegmentedColormap.from_list("activity", ["#ffffff", "#7fc97f", "#00441b"])
@@ -99,8 +100,8 @@ def draw_activity(table: pd.DataFrame, title: str) -> Figure:
     Raises: ValueError if it holds several.
     """
     if len(table[["variant", "num_tasks"]].drop_duplicates()) != 1:
-        found = sorted(set(zip(table["variant"], table["num_tasks"].astype(int), strict=True)))
-        raise ValueError(f"variant, num_tasks: found {found}, expected one")
+        configurations = sorted(set(zip(table["variant"], table["num_tasks"].astype(int), strict=True)))
+        raise ValueError(fault_line("variant, num_tasks", "", "one", value=configurations))
     num_tasks, reduced = int(table["num_tasks"].iloc[0]), plotting.is_reduced(table)
     units, pairs = (table[table["panel"] == panel] for panel in ("activity", "overlap"))
     num_units = int(units["column"].max())

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from IPython.core.getipython import get_ipython
 
+from active_dendrites.settings.yaml_files import fault_line
+
 PARAMETERS = "parameters"  # the tag of the cell that is replaced
 NAME = "JPY_SESSION_NAME"  # where Jupyter's servers put the path of a notebook for its kernel, as the rule `draw` does
 
@@ -43,9 +45,9 @@ def running_notebook() -> Path:
     in_vs_code = shell.user_ns.get("__vsc_ipynb_file__") if shell else None
     name = in_vs_code or os.environ.get(NAME)
     if not name:
-        raise ValueError(f"{NAME}: found no name of the notebook that is running, expected its path")
+        raise ValueError(fault_line(NAME, "", "its path", found="no name of the notebook that is running"))
     if Path(name).suffix != ".ipynb" or not Path(name).is_file():
-        raise ValueError(f"{name}: found no notebook, expected it: once renamed, a notebook needs a new kernel")
+        raise ValueError(fault_line(name, "", "it: once renamed, a notebook needs a new kernel", found="no notebook"))
     return Path(name).absolute()
 
 
@@ -54,7 +56,7 @@ def project_around(notebook: Path) -> Path:
     folders = [*notebook.parents, Path(__file__).resolve().parents[4]]
     project = next((folder for folder in folders if (folder / "Snakefile").is_file()), None)
     if project is None:
-        raise ValueError(f"{notebook}: found no Snakefile in any folder above it, expected it in a project")
+        raise ValueError(fault_line(notebook, "", "it in a project", found="no Snakefile in any folder above it"))
     return project
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from active_dendrites.models.saving import State
+from active_dendrites.settings.yaml_files import fault_line
 
 Rows = Tensor | NDArray[Any]
 
@@ -75,12 +76,10 @@ def critical_t2(n1: int, n2: int, num_pixels: int, acceptance: float) -> float:
 
     freedom = n1 + n2 - num_pixels - 1
     if freedom < 1:
-        raise ValueError(
-            f"clustering: found {num_pixels} pixels to compare {n1} exemplars with a batch of {n2},"
-            f" expected at most {n1 + n2 - 2} pixels"
-        )
+        found = f"{num_pixels} pixels to compare {n1} exemplars with a batch of {n2}"
+        raise ValueError(fault_line("clustering", "", f"at most {n1 + n2 - 2} pixels", found=found))
     if not 0 < acceptance < 1:
-        raise ValueError(f"clustering: found acceptance {acceptance}, expected a number between 0 and 1")
+        raise ValueError(fault_line("clustering", "acceptance", "a number between 0 and 1", value=acceptance))
     return num_pixels * (n1 + n2 - 2) / freedom * float(fdtri(num_pixels, freedom, acceptance))
 
 
@@ -138,7 +137,8 @@ class OnlineClusters:
         """
         rows = torch.as_tensor(batch, dtype=torch.float64, device="cpu")
         if rows.ndim != 2 or rows.shape[1] != self.num_pixels:
-            raise ValueError(f"clustering: found a batch of shape {tuple(rows.shape)}, expected (B, {self.num_pixels})")
+            found = f"a batch of shape {tuple(rows.shape)}"
+            raise ValueError(fault_line("clustering", "", f"(B, {self.num_pixels})", found=found))
         self._critical(min(len(rows), self.most_exemplars), len(rows))  # refuses a first batch, too
         sample = _sample(rows)
         index = self._first_accepting(sample)

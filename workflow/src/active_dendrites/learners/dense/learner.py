@@ -30,6 +30,7 @@ from active_dendrites.models.networks import make_network
 from active_dendrites.models.saving import State, copied
 from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import fault_line
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
 
@@ -152,7 +153,7 @@ class DenseLearner(Learner[DenseEpoch]):
         """Steps of an epoch that the states, if any, were saved after."""
         steps: list[int] = sorted({state["done"] for state in states} or {0})
         if len(steps) > 1:
-            raise ValueError(f"seeds side by side: found steps {steps} of an epoch, expected one for all")
+            raise ValueError(fault_line("seeds side by side", "", "one for all", found=f"steps {steps} of an epoch"))
         return steps[0]
 
     @property
