@@ -69,11 +69,33 @@ def status(report: Report, folder: str) -> str:
             "mean ± standard deviation (n seeds); below it, the published value.",
             f"{', '.join(f'{sign} {verdict}' for verdict, sign in SIGNS.items())}.",
             "",
+            quoted_in_words(report.comparisons),
+            "",
             f"| tasks | {' | '.join(map(str, counts))} |",
             f"|---|{'---|' * len(counts)}",
             *(status_line(model, of_model, counts) for model, of_model in models.items()),
         ]
     )
+
+
+def quoted_in_words(comparisons: Iterable[Comparison]) -> str:
+    """How many of the numbers that the paper quotes were run here, and which."""
+    quoted = [row for row in comparisons if row.number.quoted]
+    counts: dict[str, list[str]] = {}
+    for row in quoted:
+        if row.ours:
+            counts.setdefault(row.label.partition(" (")[0], []).append(str(row.number.num_tasks))
+    of = f"the {len(quoted)} numbers that the paper quotes from the literature"
+    if not counts:
+        return f"Of {of} none was run here."
+    which = "; ".join(f"{label} at {in_words(at)} tasks" for label, at in counts.items())
+    return f"Of {of}, {sum(map(len, counts.values()))} were run here:\n{which}."
+
+
+def in_words(items: Sequence[str]) -> str:
+    """One, two and three."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def status_line(model: str, rows: dict[int, Comparison], counts: Iterable[int]) -> str:
