@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 import yaml
@@ -21,16 +22,22 @@ def project(make_project: Callable[[], Project]) -> Project:
 
 
 def train(
-    project: Project, *options: str, python: tuple[str, ...] = (), folder: Path | None = None, **environment: str
+    project: Project,
+    *options: str,
+    python: tuple[str, ...] = (),
+    folder: Path | None = None,
+    stderr: int | IO[str] = subprocess.PIPE,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """train.py of a project, on its images and device, in an environment with other variables."""
+    """train.py of a project, on its images, in an environment with other variables."""
     images = yaml.safe_load(project.path("config/config.yaml").read_text())["images_folder"]
     command = [sys.executable, *python, project.path("workflow/scripts/train.py"), *ONE_RUN, "--images", images]
     return subprocess.run(
         [*command, *options],
         cwd=folder or project.root,
         env=os.environ | {"PYTHONPATH": str(project.path("workflow/src")), **environment},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         encoding="utf-8",
     )
@@ -43,3 +50,45 @@ def test_a_training_on_a_cpu_imports_nothing_slow_in_vain(project: Project, tmp_
     imported = set(re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE))
     assert {"torch", "numba", "active_dendrites.runs.records"} <= imported
     assert not {name for name in imported if any(f"{name}.".startswith(f"{slow}.") for slow in SLOW_IMPORTS)}
+
+
+def test_it_finds_the_project_from_another_folder(project: Project, tmp_path: Path) -> None:
+    """Settings and results are those of the project, wherever one stands."""
+    done = train(project, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert project.path("results/quick/runs/prototype/tasks-2/seed-1/record.json").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_leaves_its_log_beside_the_record(project: Project, tmp_path: Path) -> None:
+    """Of each seed, also in place of the log of an earlier training."""
+    folders = [tmp_path / "seed-1", tmp_path / "seed-2"]
+    folders[1].mkdir()
+    (folders[1] / "train.log").write_text("an earlier training\n")
+    done = train(project, "--seed", "1", "2", "--run-folder", *map(str, folders))
+    assert done.returncode == 0, done.stderr
+    for folder in folders:
+        assert (folder / "train.log").read_text(encoding="utf-8") == done.stderr
+        assert not (folder / "checkpoint").exists()
+
+
+def test_a_log_that_is_written_for_it_is_left_alone(project: Project, tmp_path: Path) -> None:
+    """As a job of Snakemake does, which passes on more than what is logged."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with (folder / "train.log").open("w") as file:
+        file.write("before\n")
+        file.flush()
+        done = train(project, "--run-folder", str(folder), stderr=file)
+        file.write("after\n")
+    assert done.returncode == 0
+    lines = (folder / "train.log").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "before" and lines[-1] == "after" and "task 2/2 learned" in lines[-2]
+
+
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_numba_s_threads_that_are_none_are_one_line(value: str, project: Project, tmp_path: Path) -> None:
+    done = train(project, "--run-folder", str(tmp_path / "run"), NUMBA_NUM_THREADS=value)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"train: NUMBA_NUM_THREADS: found {value}, expected 1 or more"
+    assert "Traceback" not in done.stderr

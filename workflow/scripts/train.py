@@ -6,130 +6,180 @@ Interrupted, it is saved, ends with exit status 75 and goes on when it is starte
 import argparse
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from active_dendrites.data.images import load_images
+from active_dendrites.data.images import Images, load_images
 from active_dendrites.data.tasks import normalisation
 from active_dendrites.evaluation.metrics import continual_metrics
 from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.provenance import machine, source_state
+from active_dendrites.runs.provenance import SourceState, machine, source_state
 from active_dendrites.runs.records import write_accuracy, write_activity, write_record
 from active_dendrites.runs.seals import discard_seal
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import replaced_by_scale
-from active_dendrites.settings.options import renamed_to
+from active_dendrites.settings.options import at_least, minutes, renamed_to
+from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import SAVE_MINUTES, CheckpointManager
-from active_dendrites.training.checkpoints import FOLDER as CHECKPOINTS
 from active_dendrites.training.devices import training_device
 from active_dendrites.training.interruptions import EXIT_CODE, InterruptedTraining
-from active_dendrites.training.loop import DivergedError, train
+from active_dendrites.training.loop import DivergedError, Result, train
+from active_dendrites.training.run_log import RunLog
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config"
+RESULTS = ROOT / "results"
+
+log = logging.getLogger("train")
+
+
+class Job(NamedTuple):
+    """What is trained, on which images, and where the results go.
+
+    images: folder of the files.
+    sha256: of each file of images, as declared; None where no sums are declared.
+    folders: of each run.
+    replaced: a line for each value of the variant that the scale replaces.
+    """
+
+    scale: str
+    runs: list[RunConfig]
+    folders: list[Path]
+    images: Path
+    sha256: dict[str, str] | None
+    replaced: list[str]
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    prepare_process(arguments.threads)
+    job = make_job(arguments)
+    source = source_state(Path(__file__))  # now: what is edited or committed meanwhile does not run
+    manager = CheckpointManager(job.runs, job.folders, arguments.save_minutes, arguments.limit_minutes)
+    run_log = RunLog(job.folders)
+    with ExitStack() as held:
+        held.enter_context(run_folders(job.folders))
+        with run_log.kept():
+            announce(job, source)
+            device = held.enter_context(training_device(arguments.device))
+            with manager.listening():
+                images = load_images(job.images, job.sha256, arguments.dataset)
+                results = train(job.runs, images, device, manager)
+        write_results(job, results, images, device, manager, source)
+        run_log.leave()
+        manager.finish()
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", required=True, help="a variant of config/variants.yaml")
-    parser.add_argument("--num-tasks", required=True, type=int, help="tasks in the sequence")
+    parser.add_argument("--num-tasks", required=True, type=at_least(1), help="tasks in the sequence")
     seed_help = "decides weights, masks and batch order (default 1); several are learned side by side"
-    parser.add_argument("--seed", type=int, nargs="+", default=[1], help=seed_help)
+    parser.add_argument("--seed", type=at_least(0), nargs="+", default=[1], help=seed_help)
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
-    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="folder of the settings (default: the project's)")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
-    images_help = "folder of its IDX files (default results/data/<dataset>)"
+    images_help = "folder of its IDX files (default: the project's results/data/<dataset>)"
     parser.add_argument("--images", type=Path, help=images_help)
     parser.add_argument("--mnist", type=renamed_to("--images"), help=argparse.SUPPRESS)
-    folder_help = "where to write, a folder for each seed; default results/<scale>/runs/..., or below results/<dataset>"
+    folder_help = (
+        "where to write, a folder for each seed (default: the project's results/<scale>/runs/..., or below"
+        " results/<dataset>)"
+    )
     parser.add_argument("--run-folder", type=Path, nargs="+", help=folder_help)
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
+    parser.add_argument("--threads", type=at_least(1), help="CPU threads (default: PyTorch's choice)")
     save_help = f"between checkpoints within a task (default {SAVE_MINUTES:g}); there is one after each task"
-    parser.add_argument("--save-minutes", type=float, default=SAVE_MINUTES, help=save_help)
+    parser.add_argument("--save-minutes", type=minutes, default=SAVE_MINUTES, help=save_help)
     limit_help = "after so many it will be killed: it is saved and ends in time (default: no limit)"
-    parser.add_argument("--limit-minutes", type=float, help=limit_help)
+    parser.add_argument("--limit-minutes", type=minutes, help=limit_help)
     parser.add_argument("--settings-hash", help="refuse to run if the settings are not those of this hash")
     return parser.parse_args()
 
 
-@contextmanager
-def kept_log(folder: Path) -> Iterator[None]:
-    """Begin with what was logged by those who worked on this run before: Snakemake removes a job's log at its start."""
-    path = folder / CHECKPOINTS / "train.log"
-    if path.exists():
-        sys.stderr.write(path.read_text(encoding="utf-8"))
-    path.parent.mkdir(exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.getLogger().handlers[0].formatter)
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-        handler.close()
-
-
-def main() -> None:
-    arguments = parse_arguments()
+def prepare_process(threads: int | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    if threads:
+        torch.set_num_threads(threads)
 
-    scale, variant, num_tasks, seeds = arguments.scale, arguments.variant, arguments.num_tasks, arguments.seed
-    of_scale = results_folder("results", arguments.dataset) / scale / "runs"
-    folders = arguments.run_folder or [run_folder(of_scale, variant, num_tasks, seed) for seed in seeds]
+
+def make_job(arguments: argparse.Namespace) -> Job:
+    """Raises: ValueError if options, or the settings and the hash, do not fit."""
+    seeds = arguments.seed
+    runs_folder = results_folder(RESULTS, arguments.dataset) / arguments.scale / "runs"
+    defaults = [run_folder(runs_folder, arguments.variant, arguments.num_tasks, seed) for seed in seeds]
+    folders = arguments.run_folder or defaults
     if len(folders) != len(seeds):
         raise ValueError(f"--run-folder: found {len(folders)} folders, expected one for each seed {seeds}")
-    images_at = arguments.images or images_folder("results", arguments.dataset)
     declarations = Declarations(arguments.config, arguments.dataset)
-    runs = [declarations.resolve(scale, variant, num_tasks, seed) for seed in seeds]
+    runs = [declarations.resolve(arguments.scale, arguments.variant, arguments.num_tasks, seed) for seed in seeds]
     if arguments.settings_hash not in (None, runs[0].settings_hash()):
         raise ValueError(
             f"{arguments.config}: found other settings ({runs[0].settings_hash()}) than those this run was planned"
             f" with, expected {arguments.settings_hash}; start the workflow again"
         )
-    source = source_state(Path(__file__))  # now: what is edited or committed meanwhile does not run
-    manager = CheckpointManager(runs, folders, arguments.save_minutes, arguments.limit_minutes)
+    images = arguments.images or images_folder(RESULTS, arguments.dataset)
+    sha256 = declarations.datasets[arguments.dataset].sha256
+    replaced = list(replaced_by_scale(declarations, arguments.scale, [runs[0].configuration]))
+    return Job(arguments.scale, runs, folders, images, sha256, replaced)
+
+
+@contextmanager
+def run_folders(folders: Sequence[Path]) -> Iterator[None]:
+    """Hold the folders of the runs; what was sealed there is to be replaced."""
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
             discard_seal(folder)
-        with kept_log(folders[0]):  # all write the same
-            if source.commit is None:
-                logging.warning("no commit is recorded (%s): reference.py merge will refuse this run", source.reason)
-            for run, folder in zip(runs, folders, strict=True):
-                logging.info("%s, %d tasks, seed %d, %s scale -> %s", variant, num_tasks, run.seed, scale, folder)
-            for line in replaced_by_scale(declarations, scale, [runs[0].configuration]):
-                logging.info(line)
-            device = held.enter_context(training_device(arguments.device))
-            with manager.listening():
-                images = load_images(images_at, declarations.datasets[arguments.dataset].sha256, arguments.dataset)
-                results = train(runs, images, device, manager)
-        pixels = normalisation(runs[0].data, images)
-        for run, folder, result, attempts in zip(runs, folders, results, manager.attempts, strict=True):
-            write_accuracy(folder / "accuracy.csv", result.accuracy)
-            write_activity(folder / "activity.npy", result.activity)
-            write_record(
-                folder / "record.json",
-                run,
-                scale,
-                machine(device),
-                metrics=continual_metrics(result.accuracy),
-                clusters=result.clusters,
-                pixels=pixels._asdict(),
-                images=images.sha256,
-                side_by_side=seeds,
-                steps=result.steps,
-                wall_seconds=round(manager.seconds, 2),
-                checkpoint_seconds=round(manager.saving_seconds, 2),
-                attempts=attempts.list,
-                commit=source.commit,
-                dirty=source.dirty,
-            )
-        manager.finish()
+        yield
+
+
+def announce(job: Job, source: SourceState) -> None:
+    """Log what is trained and where to."""
+    if source.commit is None:
+        log.warning("no commit is recorded (%s): reference.py merge will refuse this run", source.reason)
+    for run, folder in zip(job.runs, job.folders, strict=True):
+        log.info(f"{run.variant}, {run.num_tasks} tasks, seed {run.seed}, {job.scale} scale -> {folder}")
+    for line in job.replaced:
+        log.info(line)
+
+
+def write_results(
+    job: Job,
+    results: Sequence[Result],
+    images: Images,
+    device: torch.device,
+    manager: CheckpointManager,
+    source: SourceState,
+) -> None:
+    """Write the files of each run, its record last."""
+    pixels = normalisation(job.runs[0].data, images)
+    for run, folder, result, attempts in zip(job.runs, job.folders, results, manager.attempts, strict=True):
+        write_accuracy(folder / "accuracy.csv", result.accuracy)
+        write_activity(folder / "activity.npy", result.activity)
+        write_record(
+            folder / "record.json",
+            run,
+            job.scale,
+            machine(device),
+            metrics=continual_metrics(result.accuracy),
+            clusters=result.clusters,
+            pixels=pixels._asdict(),
+            images=images.sha256,
+            side_by_side=[each.seed for each in job.runs],
+            steps=result.steps,
+            wall_seconds=round(manager.seconds, 2),
+            checkpoint_seconds=round(manager.saving_seconds, 2),
+            attempts=attempts.list,
+            commit=source.commit,
+            dirty=source.dirty,
+        )
 
 
 if __name__ == "__main__":
