@@ -7,7 +7,10 @@ from pathlib import Path
 from active_dendrites.evaluation.tables import check_settings, experiment_table, result_lines, write_table
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.options import at_least
 from active_dendrites.settings.published import declared_rows, read_published
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
@@ -15,7 +18,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="table|line")
 
     table = commands.add_parser("table", help="write the table of an experiment")
-    table.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    table.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     table.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     table.add_argument("--scale", required=True, help="paper or quick")
     table.add_argument("--experiment", required=True, help="an experiment of config/experiments.yaml")
@@ -29,7 +32,7 @@ def main() -> None:
 
     line = commands.add_parser("line", help="print mean ± standard deviation of each variant")
     line.add_argument("--name", required=True, help="what to call them")
-    line.add_argument("--num-tasks", type=int, required=True)
+    line.add_argument("--num-tasks", type=at_least(1), required=True)
     line.add_argument("accuracies", type=Path, nargs="+", help="accuracy.csv of each seed of each variant")
     line.set_defaults(command=print_lines)
 

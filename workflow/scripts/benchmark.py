@@ -27,25 +27,28 @@ from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.options import renamed_to
+from active_dendrites.settings.options import at_least, renamed_to
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.devices import training_device
 from active_dendrites.training.loop import make_learner
 
+ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 3  # of ours, each timed, for each step of the textbook formulation
 STEPS = {"cpu": 10, "cuda": 200}  # in each: a GPU is asked how it went once an epoch
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config"))
-    parser.add_argument("--images", type=Path, default=Path("results/data/mnist"), help="folder of MNIST's IDX files")
+    parser.add_argument("--config", type=Path, default=ROOT / "config")
+    parser.add_argument("--images", type=Path, default=ROOT / "results/data/mnist", help="folder of MNIST's IDX files")
     parser.add_argument("--mnist", type=renamed_to("--images"), help=argparse.SUPPRESS)
-    parser.add_argument("--segments", type=int, nargs="+", default=[2, 10, 50, 100])
-    parser.add_argument("--seeds", type=int, nargs="+", help="seeds side by side; default 1, on a GPU 1 and 8")
-    parser.add_argument("--repeats", type=int, default=5, help="how often ours and the textbook formulation take turns")
+    parser.add_argument("--segments", type=at_least(1), nargs="+", default=[2, 10, 50, 100])
+    parser.add_argument("--seeds", type=at_least(1), nargs="+", help="seeds side by side; default 1, on a GPU 1 and 8")
+    parser.add_argument(
+        "--repeats", type=at_least(1), default=5, help="how often ours and the textbook formulation take turns"
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=at_least(1), default=2)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--figure", type=Path, required=True, help="path without ending: .svg and .png are written")
     arguments = parser.parse_args()

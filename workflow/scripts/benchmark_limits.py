@@ -23,13 +23,14 @@ from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.options import renamed_to
+from active_dendrites.settings.options import at_least, renamed_to
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.checkpoints import FOLDER
 from active_dendrites.training.loop import train
 from active_dendrites.training.state import TrainingState
 
+ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 TASKS = 4  # learned while checkpoints are measured; there is none after the last
 STEPS = 60  # of each run at the same time, after as many to warm up
@@ -49,11 +50,11 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config"))
-    parser.add_argument("--images", type=Path, default=Path("results/data/mnist"), help="folder of MNIST's IDX files")
+    parser.add_argument("--config", type=Path, default=ROOT / "config")
+    parser.add_argument("--images", type=Path, default=ROOT / "results/data/mnist", help="folder of MNIST's IDX files")
     parser.add_argument("--mnist", type=renamed_to("--images"), help=argparse.SUPPRESS)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=at_least(1), default=3)
+    parser.add_argument("--threads", type=at_least(1), default=2)
     parser.add_argument("--table", type=Path, required=True)
     arguments = parser.parse_args()
     config, images, threads = arguments.config, arguments.images, arguments.threads

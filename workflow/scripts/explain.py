@@ -7,15 +7,18 @@ from pathlib import Path
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import explain
+from active_dendrites.settings.options import at_least
 from active_dendrites.settings.run import Configuration
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
-    parser.add_argument("--num-tasks", type=int, required=True, help="tasks in the sequence")
+    parser.add_argument("--num-tasks", type=at_least(1), required=True, help="tasks in the sequence")
     parser.add_argument("variants", nargs="+", metavar="variant", help="a variant of config/variants.yaml")
     arguments = parser.parse_args()
     configurations = [Configuration(variant, arguments.num_tasks) for variant in arguments.variants]

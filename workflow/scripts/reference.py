@@ -24,14 +24,14 @@ PAGES = {"paper": "report.html", "searches": "searches.html"}  # of each part
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--config", type=Path, default=PROJECT / "config", help="folder of the settings")
     folder_help = f"folder that holds {FILE} and what is made from it (default results/reference)"
-    parser.add_argument("--folder", type=Path, default=Path("results/reference"), help=folder_help)
+    parser.add_argument("--folder", type=Path, default=PROJECT / "results/reference", help=folder_help)
     commands = parser.add_subparsers(required=True, metavar="merge|report")
 
     merging = commands.add_parser("merge", help="take up the finished runs of a folder; status 1 if one is refused")
     runs_help = "folder of runs of paper scale (default results/paper/runs)"
-    merging.add_argument("--runs", type=Path, default=Path("results/paper/runs"), help=runs_help)
+    merging.add_argument("--runs", type=Path, default=PROJECT / "results/paper/runs", help=runs_help)
     merging.set_defaults(command=merge_runs)
 
     reporting = commands.add_parser("report", help="make everything that is made from it")

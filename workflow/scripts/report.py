@@ -9,12 +9,13 @@ from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import read_published
 
-TEMPLATE = Path(__file__).parents[1] / "report/report.html.j2"
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "workflow/report/report.html.j2"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")
     parser.add_argument("--part", required=True, choices=["paper", "searches"], help="which experiments")

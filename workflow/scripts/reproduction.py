@@ -10,12 +10,13 @@ from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import read_published
 
-TEMPLATES = Path(__file__).parents[1] / "report"
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "workflow/report"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config"), help="folder of the settings")
+    parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, help="mnist (default): the only one with published numbers")
     parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs; any seeds may be there")

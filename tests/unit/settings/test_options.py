@@ -1,10 +1,13 @@
-"""Options of earlier versions name the ones that took their place."""
+"""Options of the scripts: values that are refused, and names of earlier versions."""
 
+import argparse
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+
+from active_dendrites.settings.options import at_least, minutes
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 
@@ -17,3 +20,56 @@ def test_the_folder_of_the_images_has_another_name(script: str, monkeypatch, cap
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert "argument --mnist: found a name of earlier versions, expected --images" in said
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "two", "1.5", "", "nan"])
+def test_a_count_is_a_whole_number_from_its_least_on(value: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^found {value}, expected a whole number, 1 or more$"):
+        at_least(1)(value)
+    assert at_least(1)("1") == 1 and at_least(0)("0") == 0
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "soon", ""])
+def test_minutes_are_a_number_that_is_not_below_zero(value: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^found {value}, expected minutes, 0 or more$"):
+        minutes(value)
+    assert minutes("0.5") == 0.5 and minutes("0") == 0
+
+
+# Every option of every script that is a count; the values before the first option are subcommands and required ones.
+COUNTS = {
+    "train.py": ["--threads", "--num-tasks", "--seed"],
+    "benchmark.py": ["--threads", "--repeats", "--segments"],
+    "benchmark_limits.py": ["--threads", "--repeats"],
+}
+
+
+@pytest.mark.parametrize(("script", "option"), [(script, option) for script in COUNTS for option in COUNTS[script]])
+def test_no_count_of_a_script_is_negative(script: str, option: str, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", [script, option, "-1"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+    assert ended.value.code == 2
+    assert f"argument {option}: found -1, expected a whole number" in capsys.readouterr().err
+
+
+class Parsing(Exception):
+    """Carries the parser of a script."""
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.py")))
+def test_a_script_finds_the_project_from_its_own_place(script: str, monkeypatch) -> None:
+    """No default is a folder below wherever one happens to stand."""
+
+    def stop(parser: argparse.ArgumentParser, *arguments: object) -> None:
+        raise Parsing(parser)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    with pytest.raises(Parsing) as raised:
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+    parsers = [raised.value.args[0]]
+    for parser in parsers:
+        for action in parser._actions:
+            assert not isinstance(action.default, Path) or action.default.is_absolute(), action.dest
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
