@@ -11,6 +11,7 @@ import yaml
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.explain import explain, replaced_by_scale
 from active_dendrites.settings.run import Configuration, RunConfig, flatten
+from active_dendrites.settings.yaml_files import ConfigError
 
 CONFIG = Path(__file__).parents[3] / "config"
 MINE = {
@@ -93,6 +94,12 @@ def test_a_swept_value_holds_at_every_scale(declare: Declare) -> None:
     declarations = declare(mine={"label": "{epochs}", "extends": "prototype", "sweep": {"epochs": [3, 4]}})
     for scale in declarations.scales:
         assert [declarations.resolve(scale, f"mine-{epochs}", 10, 1).epochs for epochs in (3, 4)] == [3, 4]
+
+
+def test_seeds_of_a_scale_are_checked_whichever_hold(declare: Declare) -> None:
+    """Those of the command line hold over them."""
+    with pytest.raises(ConfigError, match=r"quick.yaml: search_seeds: found \[1\] more than once, expected each"):
+        declare(quick={"search_seeds": [1, 1]})
 
 
 # -- what is said of it -----------------------------------------------------------------------------------

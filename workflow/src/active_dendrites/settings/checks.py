@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from active_dendrites.settings.datasets import DATASETS
-from active_dendrites.settings.forms import Sweep, VariantDeclaration
+from active_dendrites.settings.forms import Sweep, VariantDeclaration, checked_seeds
 from active_dendrites.settings.run import check_values, flatten, run_keys
 from active_dendrites.settings.yaml_files import Setting, Settings, check_known, fault, one_of, unknown_key
 
@@ -48,8 +48,11 @@ def check_names(declarations: Declarations) -> None:
 
 
 def check_scale_names(declarations: Declarations, scale: str) -> None:
-    """The variants and sweeps that a scale names, and that something is left of every experiment."""
+    """The seeds of a scale, the variants and sweeps that it names, and that something is left of every experiment."""
     reduced, file = declarations.scales[scale], declarations.file(scale)
+    for key, seeds in (("seeds", reduced.seeds), ("search_seeds", reduced.search_seeds)):
+        if seeds is not None:
+            checked_seeds(seeds, file, key)
     for name, settings in reduced.variants.items():
         if name not in declarations.variants:
             raise fault(file, "variants", one_of(name, declarations.variants), value=name)
