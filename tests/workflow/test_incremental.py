@@ -169,7 +169,7 @@ def test_a_rule_of_verdicts_judges_again_and_trains_nothing(finished: Project) -
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("evaluation/tables", {"aggregate", "draw", "report", "trace", "quick"}),
+        ("evaluation/tables", {"aggregate", "draw", "reproduce", "report", "trace", "quick"}),
         ("reproduction/verdicts", {"reproduce", "report", "trace", "quick"}),
         ("reports/results_page", {"report", "quick"}),
         ("learners/dense/learner", set()),  # what learns has NUMERICS
@@ -237,7 +237,7 @@ def commented(text: str) -> str:
     ("name", "change"),
     [
         ("workflow/notebooks/ablation.ipynb", save_again),
-        ("workflow/rules/train.smk", lambda text: text.replace("train.py --scale", "train.py  --scale")),
+        ("workflow/rules/train.smk", lambda text: text.replace(" --scale {wildcards", "  --scale {wildcards")),
         ("workflow/rules/train.smk", reformatted_rules),
         ("workflow/scripts/train.py", lambda text: text + "# a comment\n"),
         ("config/config.yaml", lambda text: text.replace("device: cpu", "device: auto")),

@@ -14,10 +14,11 @@ rule aggregate:
         ENVIRONMENT
     params:
         dataset=DATASET,
-        runs=RUNS,
+        runs=RUNS_READ,
         rows=table_rows,
         code=table_code,
         seeds=table_seeds,
     shell:
-        "python workflow/scripts/aggregate.py table --dataset {params.dataset} --scale {wildcards.scale}"
+        f"{script('aggregate.py')} table"
+        " --dataset {params.dataset} --scale {wildcards.scale}"
         " --experiment {wildcards.experiment:q} --runs {params.runs:q} {params.seeds:q} --output {output:q} > {log:q} 2>&1"

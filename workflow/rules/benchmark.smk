@@ -22,6 +22,8 @@ rule benchmark:
         figure=subpath(output.svg, strip_suffix=".svg"),
     shell:
         "exec 2> {log:q};"
-        " python workflow/scripts/benchmark.py {params.places:q} --threads {threads}"
+        f" {script('benchmark.py')}"
+        " {params.places:q} --threads {threads}"
         " --device {params.device} --table {output.steps:q} --figure {params.figure:q};"
-        " python workflow/scripts/benchmark_limits.py {params.places:q} --threads {threads} --table {output.limits:q}"
+        f" {script('benchmark_limits.py')}"
+        " {params.places:q} --threads {threads} --table {output.limits:q}"

@@ -1,15 +1,19 @@
 # For the rules: where files are and what each rule is told.
 
-import ast
-import json
 import re
+import shlex
 import sys
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from active_dendrites import NUMERICS
+from active_dendrites.planning.fingerprints import (
+    DRAWING,
+    JUDGING,
+    PAGES as PAGE_MODULES,
+    TABLES,
+    fingerprint,
+    notebook_cells,
+)
 from active_dendrites.runs.folders import run_folder, run_of
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
@@ -22,14 +26,16 @@ ENVIRONMENT = "../../envs/environment.yaml"
 
 DATASET = config["dataset"]
 RESULTS = str(results_folder(config["results"], DATASET))
+WRITTEN_TO = Path(str(workflow.modifier.modify_path(RESULTS)))  # with the prefix of a workflow that uses this one
 RUNS = f"{RESULTS}/{{scale}}/runs"
+RUNS_READ = f"{WRITTEN_TO}/{{scale}}/runs"  # the same, for scripts
 RUN = str(run_folder(Path(RUNS), "{variant}", "{num_tasks}", "{seed}"))
 TABLE = f"{RESULTS}/{{scale}}/tables/{{experiment}}.csv"
 FIGURE = f"{RESULTS}/{{scale}}/figures/{{experiment}}"
 NOTEBOOK = f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.ipynb"
 REPORT = f"{RESULTS}/{{scale}}/{{page}}.html"
 REPRODUCTION = f"{RESULTS}/{{scale}}/reproduction"
-REFERENCE = "results/reference"  # in git, hence here wherever results are made
+REFERENCE = BASE / "results/reference"  # in git, hence there wherever results are made
 PAGES = {"paper": "report", "searches": "searches"}  # of each part, about its results
 PROVENANCE_PAGES = {"paper": "provenance", "searches": "searches_provenance"}  # of each part, about how they were made
 
@@ -41,6 +47,19 @@ wildcard_constraints:
     page="|".join([*PAGES.values(), *PROVENANCE_PAGES.values()]),
     num_tasks=r"[1-9]\d*",
     seed=r"0|[1-9]\d*",
+
+
+def python(arguments: str) -> str:
+    """How a rule's command starts Python: its packages, the project's library, then folders of ACTIVE_DENDRITES_PATH."""
+    library = shlex.quote(str(ROOT / "workflow/src"))
+    path = f"{library}${{ACTIVE_DENDRITES_PATH:+:$ACTIVE_DENDRITES_PATH}}"
+    command = f"PYTHONNOUSERSITE=1 PYTHONPATH={path} python {arguments}"
+    return command.replace("{", "{{").replace("}", "}}")  # no wildcards
+
+
+def script(name: str) -> str:
+    """How a rule's command starts one of workflow/scripts."""
+    return python(shlex.quote(str(BASE / "workflow/scripts" / name)))
 
 
 def runs_of(scale: str, variant: str, num_tasks: int, file: str = "accuracy.csv") -> list[str]:
@@ -230,41 +249,28 @@ def report_config(wildcards, input) -> list[str]:
     return [f"results={config['results']}", f"dataset={DATASET}", *given]
 
 
+def started_snakefile(wildcards, input) -> str:
+    """The Snakefile that the user's command reads. Not compared."""
+    return os.path.relpath(workflow.main_snakefile)
+
+
 def drawing_code(wildcards) -> str:
-    """What decides how a figure looks: the notebook's cells and the plotting modules, without saved outputs."""
-    notebook = json.loads(Path(f"workflow/notebooks/{wildcards.experiment}.ipynb").read_text(encoding="utf-8"))
-    cells = [(cell["cell_type"], cell["source"], cell["metadata"].get("tags")) for cell in notebook["cells"]]
+    """What decides how a figure looks: the notebook's cells, without saved outputs, and the room that draws."""
+    notebook = BASE / f"workflow/notebooks/{wildcards.experiment}.ipynb"
+    cells = notebook_cells(notebook)
     if any("parameters" in (tags or []) and "figure_svg" in "".join(source) for _, source, tags in cells):
-        file = f"workflow/notebooks/{wildcards.experiment}.ipynb"
-        sys.exit(f"{file}: parameters: found figure_svg, expected files_of_this_notebook as in ablation.ipynb")
-    return digest(cells, sorted(Path(LIBRARY, "active_dendrites/figures").glob("*.py")))
+        sys.exit(f"{notebook}: parameters: found figure_svg, expected files_of_this_notebook as in ablation.ipynb")
+    return fingerprint(cells, DRAWING)
 
 
 def table_code(wildcards) -> str:
     """What decides how a table is made from runs."""
-    return digest(
-        [],
-        [
-            Path(LIBRARY, f"active_dendrites/{name}.py")
-            for name in ("evaluation/metrics", "runs/records", "evaluation/tables")
-        ],
-    )
+    return fingerprint([], TABLES)
 
 
 def judging_code(wildcards) -> str:
     """What decides how published numbers are judged and the verdicts shown: they and the rule, as read; the code."""
-    return digest(read_yaml(CONFIG_FOLDER / "published.yaml"), judging_modules())
-
-
-def judging_modules() -> list[Path]:
-    library = Path(LIBRARY, "active_dendrites")
-    return [
-        library / "evaluation/metrics.py",
-        library / "settings/published.py",
-        library / "reproduction/counted_runs.py",
-        library / "reproduction/verdicts.py",
-        library / "reports/reproduction_page.py",
-    ]
+    return fingerprint(read_yaml(CONFIG_FOLDER / "published.yaml"), JUDGING)
 
 
 def page_code(wildcards) -> str:
@@ -280,21 +286,4 @@ def page_code(wildcards) -> str:
     configurations = DECLARATIONS.configurations(wildcards.scale, page_part(wildcards))
     replaced = replaced_by_scale(DECLARATIONS, wildcards.scale, configurations)
     published = read_yaml(CONFIG_FOLDER / "published.yaml") if DATASET == MNIST else None
-    reports = Path(LIBRARY, "active_dendrites/reports")
-    modules = [*judging_modules(), reports / "results_page.py", reports / "shown_runs.py"]
-    return digest([figures, defaults, replaced, published], modules)
-
-
-def digest(content: Any, modules: list[Path]) -> str:
-    """16 hex digits that differ where content or code does; comments, docstrings and layout do not count."""
-    return sha256(json.dumps([content, [code_of(path) for path in modules]]).encode()).hexdigest()[:16]
-
-
-@cache
-def code_of(module: Path) -> str:
-    """A module's statements, without comments and docstrings."""
-    tree = ast.parse(module.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            node.body[0] = ast.Pass()
-    return ast.unparse(tree)
+    return fingerprint([figures, defaults, replaced, published], PAGE_MODULES)

@@ -30,4 +30,4 @@ rule prepare_mnist:
         places=image_places,  # common.smk
         sha256=image_sums(),
     shell:
-        "python workflow/scripts/prepare_mnist.py {params.places:q} {params.sha256:q} 2> {log:q}"
+        f"{script('prepare_mnist.py')}" " {params.places:q} {params.sha256:q} 2> {log:q}"

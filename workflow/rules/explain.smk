@@ -24,5 +24,6 @@ for target, (scale, configurations) in TARGETS.items():
             num_tasks=configurations[0].num_tasks,
             variants=[configuration.variant for configuration in configurations],
         shell:
-            "python workflow/scripts/explain.py --dataset {params.dataset} --scale {params.scale}"
+            f"{script('explain.py')}"
+            " --dataset {params.dataset} --scale {params.scale}"
             " --num-tasks {params.num_tasks} {params.variants:q} 2>&1 | tee {log:q}"

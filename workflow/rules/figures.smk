@@ -6,7 +6,7 @@ rule draw:
     input:
         table=TABLE,
         # A notebook that was only saved again draws the same: what matters of it is compared in params.
-        notebook=ancient("workflow/notebooks/{experiment}.ipynb"),
+        notebook=ancient(BASE / "workflow/notebooks/{experiment}.ipynb"),
     output:
         notebook=NOTEBOOK,
         svg=report(
@@ -34,8 +34,8 @@ rule draw:
     shell:
         # A kernel of the same name in the user's home must not be taken for that of this environment. The notebook
         # finds table and figure by its own name, which Jupyter's servers hand over in the same way.
-        "JUPYTER_PREFER_ENV_PATH=1 JPY_SESSION_NAME={output.notebook:q}"
-        " python -m papermill {input.notebook:q} {output.notebook:q} --kernel python3"
+        f"JUPYTER_PREFER_ENV_PATH=1 JPY_SESSION_NAME={{output.notebook:q}} {python('-m papermill')}"
+        " {input.notebook:q} {output.notebook:q} --kernel python3"
         " --no-progress-bar --log-output -r title {params.title:q} > {log:q} 2>&1"
 
 

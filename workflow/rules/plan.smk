@@ -1,15 +1,219 @@
 # Before anything runs: the plan, if it is asked for, and the guard of finished runs.
 
+import asyncio
 import atexit
+import shlex
+import shutil
 import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from snakemake.utils import available_cpu_count
+
+from active_dendrites.planning.plan import (
+    Hardware,
+    PlannedRun,
+    describe_finished,
+    describe_plan,
+    is_outdated,
+    retrained,
+    why,
+)
+from active_dendrites.runs.folders import run_of
+
+# As jobs have them, also where a workflow uses this one as a module and calls the rules otherwise.
+PLAN = workflow.modifier.modify_rulename("plan")
+PREPARE = workflow.modifier.modify_rulename("prepare_mnist")
+TRAINING_RULES = {workflow.modifier.modify_rulename(training.name) for training in TRAININGS}
+NAMES = {(scale, *run): name for name, (scale, runs) in TARGETS.items() for run in runs}
+STOPPED = "Stopped before anything was done: finished runs of paper scale would be deleted and trained again."
+TOLD = "Finished runs of paper scale would be deleted and trained again; without --config retrain=true it will stop:"
+HOW_TO_GO_ON = """\
+To train them again: --config retrain=true, which replaces the `config:` of a profile, or set it in config/config.yaml.
+To keep them: undo the change, or leave out what forces them."""
+# Snakemake marks the files of a job until the job ends; a training may outlive the Snakemake that started it.
+INTERRUPTED = "Snakemake was killed before it saw the end of it"
+UNNOTICED = (
+    "Not planned, though other settings made them: Snakemake does not know with which settings. Delete their folders."
+)
+HOW_TO_ACCEPT = "To keep those whose files only have other times, or were left by a killed Snakemake: snakemake --touch"
+HOW_TO_FETCH = """\
+Where only the images are made again, make them first, since equal ones train nothing: give --until prepare_mnist."""
+# In Snakemake's words, as Reason.get_names() has them.
+UPDATED, UPDATED_BEFORE = "updated input files", "input files updated by another job"
+ONLY_TOUCHED = (INTERRUPTED, UPDATED)
+
+
+def asked_targets() -> set[str]:
+    """What the command line asks for."""
+    return set(workflow.dag_settings.targets)
+
+
+def planned_results(wildcards) -> list[str]:
+    """What `all` makes, unless other targets are named beside `plan`: then those are planned."""
+    if workflow.execution_settings.no_hooks:
+        sys.exit("plan: found --no-hooks, which would not stop before the first job, expected plan without it")
+    return [] if asked_targets() - {PLAN} else scale_results(PAPER, "paper")
+
+
+# -- what is planned ---------------------------------------------------------------------------------------
+
+
+def planned_jobs() -> list:
+    """The jobs that are to run; targets that only name files are none."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+    return [job for job in jobs if not job.rule.norun and job.rule.name != PLAN]
+
+
+def unnoticed_runs() -> list[PlannedRun]:
+    """Finished runs of other settings that are not planned, as where results came without the folder .snakemake."""
+    jobs = [job for job in workflow.dag.jobs if not workflow.dag.needrun(job)]
+    return [run for run in planned_runs(jobs) if is_outdated(run)]
+
+
+def planned_runs(jobs: list) -> Iterator[PlannedRun]:
+    """Each seed that is to be trained, in the order of the targets."""
+    place = {name: index for index, name in enumerate(TARGETS)}
+    found = [run for job in jobs if job.rule.name in TRAINING_RULES for run in runs_of_job(job)]
+    yield from sorted(found, key=lambda run: (place.get(run.name, len(place)), run.run.variant, run.seed))
+
+
+def runs_of_job(job) -> Iterator[PlannedRun]:
+    """The seeds of a training."""
+    scale, variant, num_tasks = job.wildcards.scale, job.wildcards.variant, int(job.wildcards.num_tasks)
+    name = NAMES.get((scale, variant, num_tasks), f"{variant}, {num_tasks} tasks")
+    folders = [Path(path).parent for path in job.output.record]
+    for folder in folders:
+        seed = run_of(folder).seed
+        settings = settings_of(scale, variant, num_tasks)
+        yield PlannedRun(name, scale, seed, len(folders), folder, settings, trigger_of(job))
+
+
+def trigger_of(job) -> str:
+    """Why Snakemake runs a job, without the names of files."""
+    reason = workflow.dag.reason(job)
+    if reason.forced and asyncio.run(workflow.persistence.incomplete(job)):
+        return INTERRUPTED
+    return ", ".join(reason.get_names())
+
+
+def hardware() -> Hardware:
+    """What trainings will run on, and how many at a time."""
+    limit = {name: getattr(given, "value", given) for name, given in workflow.global_resources.items()}
+    nodes = limit.get("_nodes")
+    if not trains_on_cpu():
+        return Hardware("cuda", None, nodes or limit.get("gpu"))
+    from active_dendrites.runs.provenance import processor_name  # here, because it takes seconds
+
+    cores = limit.get("_cores") or available_cpu_count()
+    return Hardware("cpu", None, nodes) if nodes else Hardware("cpu", processor_name(), cores)
+
+
+def free_bytes() -> int:
+    """Of the disk that results go to."""
+    place = WRITTEN_TO.absolute()
+    return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+
+
+# -- hooks -------------------------------------------------------------------------------------------------
+
+
+def print_plan() -> None:
+    """The plan, on stdout."""
+    jobs = planned_jobs()
+    runs = list(planned_runs(jobs))
+    images = DATASETS[DATASET].num_bytes if any(job.rule.name == PREPARE for job in jobs) else 0
+    reasons = [(job.rule.name, trigger_of(job)) for job in jobs]
+    print("\n".join(describe_plan(reasons, runs, hardware() if runs else None, free_bytes(), images)))
+    print_retrained(runs, sys.stdout)
+    if outdated := unnoticed_runs():
+        print("", UNNOTICED, *describe_finished(outdated), sep="\n")
+
+
+def print_retrained(runs: list[PlannedRun], stream) -> None:
+    """Say what a real run would delete; nothing if it may, or would delete nothing."""
+    if not config["retrain"] and (lost := retrained(runs)):
+        print("", TOLD, *describe_finished(lost), *how_to_go_on(lost), sep="\n", file=stream)
+
+
+def guard_finished_runs() -> None:
+    """Stop where finished runs would be deleted, unless `retrain` says that they may.
+
+    In the process that plans: what it decided is decided for the jobs that it starts, here or on a cluster.
+    """
+    if not config["retrain"] and (lost := retrained(planned_runs(planned_jobs()))):
+        sys.exit("\n".join([STOPPED, *describe_finished(lost), *how_to_go_on(lost)]))
+
+
+def how_to_go_on(lost: list[PlannedRun]) -> Iterator[str]:
+    """What a user can do about finished runs that would be deleted."""
+    yield HOW_TO_GO_ON
+    reasons = [why(run) for run in lost]
+    files = [str(run.folder / "record.json") for run, reason in zip(lost, reasons) if reason in ONLY_TOUCHED]
+    if files:
+        more = " ... (and so on)" if len(files) > 8 else ""
+        yield f"{HOW_TO_ACCEPT} {shlex.join(files[:8])}{more}"
+    if UPDATED_BEFORE in reasons:
+        yield HOW_TO_FETCH
+
+
+def refuse_what_cannot_train() -> None:
+    """Stop where each training would fail: a profile still waits for the cluster's names, or there is no GPU."""
+    if not any(planned_runs(planned_jobs())):
+        return
+    resources = workflow.resource_settings.default_resources
+    for given in resources.args if resources else ():
+        name, value = given.split("=", 1)
+        if value == "CHANGE_ME":
+            sys.exit(f"default-resources in the profile: {name}: found CHANGE_ME, expected what your cluster calls it")
+    if config["device"] == "cuda" and trains_here() and lacks_gpu():
+        sys.exit("device: found no CUDA GPU, expected one (or device: auto, or cpu)")
+
+
+def print_replaced(runs: Iterable[PlannedRun]) -> None:
+    """Say which values of variants the scale's general settings replace in what is to be trained."""
+    configurations: dict[str, dict[Configuration, None]] = {}
+    for run in runs:
+        configurations.setdefault(run.scale, {})[run.run.configuration] = None
+    for scale, of_scale in configurations.items():
+        for line in replaced_by_scale(DECLARATIONS, scale, of_scale):
+            print(line, file=sys.stderr)
+
+
+def before_the_first_job() -> None:
+    """Print the plan and stop, or refuse what cannot run and guard finished runs; --touch trains nothing."""
+    if not workflow.touch:
+        print_replaced(planned_runs(planned_jobs()))
+    if PLAN in asked_targets():
+        print_plan()
+        sys.exit(0)
+    if not workflow.touch:
+        refuse_what_cannot_train()
+        guard_finished_runs()
+
+
+def tell_dry_run() -> None:
+    """At the end of a dry run, which calls no hooks: the plan if it is asked for, and what the guard would do."""
+    if not workflow.dryrun or workflow.dag is None:
+        return
+    print_replaced(planned_runs(planned_jobs()))
+    if PLAN in asked_targets():
+        print_plan()
+    else:
+        print_retrained(list(planned_runs(planned_jobs())), sys.stderr)
+
+
+# -- the rule -----------------------------------------------------------------------------------------------
 
 # A plan needs no `--cores`. Snakemake asks for it before it tells which targets it was given.
-if workflow.resource_settings.cores is None and "plan" in sys.argv:
+if workflow.resource_settings.cores is None and PLAN in sys.argv:
     workflow.resource_settings.cores = available_cpu_count()
 
 
-rule plan:
+rule:
     """Print jobs, hours, reasons and disk of the targets named beside it, or of `all`; run nothing."""
+    name:
+        "plan"
     input:
         planned_results,
     log:

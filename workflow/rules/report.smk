@@ -1,7 +1,8 @@
 # The reports: each published number beside ours, the page of a part, and Snakemake's own on how all of it was made.
 
-STYLE = "workflow/report/page.css"
-REPRODUCTION_TEMPLATES = [STYLE, *(f"workflow/report/reproduction.{format}.j2" for format in ("md", "html"))]
+TEMPLATES = BASE / "workflow/report"
+STYLE = TEMPLATES / "page.css"
+REPRODUCTION_TEMPLATES = [STYLE, TEMPLATES / "reproduction.md.j2", TEMPLATES / "reproduction.html.j2"]
 
 
 rule reproduce:
@@ -9,7 +10,7 @@ rule reproduce:
     input:
         part_runs,
         # What matters of it is compared in params, not its layout.
-        published=ancient("config/published.yaml"),
+        published=ancient(CONFIG_FOLDER / "published.yaml"),
         templates=REPRODUCTION_TEMPLATES,
     output:
         csv=f"{REPRODUCTION}.csv",
@@ -22,18 +23,19 @@ rule reproduce:
         ENVIRONMENT
     params:
         dataset=DATASET,
-        runs=RUNS,
+        runs=RUNS_READ,
         code=judging_code,
         prefix=subpath(output.csv, strip_suffix=".csv"),
     shell:
-        "python workflow/scripts/reproduction.py --dataset {params.dataset} --scale {wildcards.scale}"
+        f"{script('reproduction.py')}"
+        " --dataset {params.dataset} --scale {wildcards.scale}"
         " --runs {params.runs:q} --output {params.prefix:q} 2>&1 | tee {log:q}"
 
 
 rule reproduction:
     """The same at paper scale from the runs that are there, whichever they are; trains nothing."""
     input:
-        published="config/published.yaml",
+        published=CONFIG_FOLDER / "published.yaml",
         templates=REPRODUCTION_TEMPLATES,
     log:
         f"{RESULTS}/paper/logs/reproduction.log",
@@ -42,10 +44,11 @@ rule reproduction:
         ENVIRONMENT
     params:
         dataset=DATASET,
-        runs=expand(RUNS, scale=PAPER),
+        runs=expand(RUNS_READ, scale=PAPER),
         prefix=expand(REPRODUCTION, scale=PAPER),
     shell:
-        "python workflow/scripts/reproduction.py --dataset {params.dataset} --scale paper --runs {params.runs:q}"
+        f"{script('reproduction.py')}"
+        " --dataset {params.dataset} --scale paper --runs {params.runs:q}"
         " --output {params.prefix:q} 2>&1 | tee {log:q}"
 
 
@@ -54,9 +57,9 @@ rule reference:
     """Verdicts, figures and the README's table from the measured runs kept in git; trains nothing."""
     input:
         runs=f"{REFERENCE}/runs.csv",
-        published="config/published.yaml",
+        published=CONFIG_FOLDER / "published.yaml",
         templates=REPRODUCTION_TEMPLATES,
-        readme="README.md",
+        readme=BASE / "README.md",
     log:
         f"{RESULTS}/logs/reference.log",
     localrule: True
@@ -65,8 +68,7 @@ rule reference:
     params:
         folder=subpath(input.runs, parent=True),
     shell:
-        "python workflow/scripts/reference.py --folder {params.folder} report --readme {input.readme}"
-        " 2>&1 | tee {log:q}"
+        f"{script('reference.py')}" " --folder {params.folder} report --readme {input.readme}" " 2>&1 | tee {log:q}"
 
 
 rule report:
@@ -74,7 +76,7 @@ rule report:
     input:
         page_runs,
         figures=page_figures,
-        templates=[STYLE, "workflow/report/report.html.j2"],
+        templates=[STYLE, TEMPLATES / "report.html.j2"],
     output:
         REPORT,
     log:
@@ -87,10 +89,11 @@ rule report:
     params:
         dataset=DATASET,
         part=page_part,
-        runs=RUNS,
+        runs=RUNS_READ,
         code=page_code,
     shell:
-        "python workflow/scripts/report.py --dataset {params.dataset} --scale {wildcards.scale} --part {params.part}"
+        f"{script('report.py')}"
+        " --dataset {params.dataset} --scale {wildcards.scale} --part {params.part}"
         " --runs {params.runs:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -98,7 +101,7 @@ rule trace:
     """Gather by which rules and code, and in what time, the figures of a part were made, in Snakemake's own report."""
     input:
         results=page_results,
-        words=["workflow/report/workflow.rst", "workflow/report/figure.rst"],
+        words=[TEMPLATES / "workflow.rst", TEMPLATES / "figure.rst"],
     output:
         REPORT,
     log:
@@ -110,7 +113,9 @@ rule trace:
         ENVIRONMENT
     params:
         config=report_config,
+        snakefile=started_snakefile,
     shell:
         # This run holds the lock. Only the metadata of finished jobs is read.
-        "python -m snakemake --report {output:q} --nolock --workflow-profile none --config {params.config:q}"
+        f"{python('-m snakemake')}"
+        " --snakefile {params.snakefile:q} --report {output:q} --nolock --workflow-profile none --config {params.config:q}"
         " -- {input.results:q} > {log:q} 2>&1"

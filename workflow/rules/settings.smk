@@ -2,7 +2,6 @@
 
 import sys
 from functools import cache
-from pathlib import Path
 
 from active_dendrites.settings.run import Configuration, RunConfig
 from active_dendrites.settings.yaml_files import ConfigError, read_yaml
@@ -10,7 +9,7 @@ from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import read_published
 from active_dendrites.settings.workflow import GivenSettings
 
-CONFIG_FOLDER = Path("config")
+CONFIG_FOLDER = BASE / "config"
 CONFIG_FILE = CONFIG_FOLDER / "config.yaml"
 
 

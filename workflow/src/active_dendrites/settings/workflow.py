@@ -49,7 +49,8 @@ class GivenSettings:
         self.command_line = {key for key, value in command_line.items() if config.get(key) == value}
         self.file = display(path)
         self.written = read_yaml(path)
-        self.config = {key: self._plain(key, value) for key, value in config.items()}
+        # A workflow that uses this one as a module may give some keys alone.
+        self.config = self.written | {key: self._plain(key, value) for key, value in config.items()}
         for key in FORMER_KEYS.keys() & config.keys():
             raise fault(self.source(key), key, FORMER_KEYS[key], found="a key of earlier versions")
         typed(WorkflowSettings, self.written, self.file)
