@@ -12,7 +12,6 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners import matmul as products
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.matmul import Products, as_tf32, multiply
-from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.models.networks import as_dtype
 from active_dendrites.training.loop import make_learner
 
@@ -66,15 +65,6 @@ def test_products_of_a_gpu_sum_in_single_precision() -> None:
     assert a.dtype == torch.bfloat16
     product = products.multiply(a, b)
     assert (product.dtype, product.shape) == (torch.float32, (2, 3, 5))
-
-
-@pytest.mark.parametrize("precision", ["float32", "float64", "tf32", "bfloat16"])
-def test_a_cpu_works_sparsely_where_it_can(precision: str, small_run, digits) -> None:
-    run = small_run("prototype", numerics__precision=precision)
-    dtype = as_dtype(precision)
-    tasks = PermutedTasks(digits, run.data, 1, CPU, dtype)
-    learner = make_learner([run], tasks)
-    assert isinstance(learner, SparseSeedGroup if precision in ("float32", "float64") else DenseLearner)
 
 
 @pytest.mark.parametrize("avx512", [True, False])

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
-import torch
-from learning import CASES, CPU, DENSE_CASES, learn, learn_plainly
+from learning import CPU, learn, learn_plainly
 
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
@@ -64,20 +63,3 @@ def test_an_unknown_word_is_refused(learner: str, key: str, small_run, digits) -
 def test_every_word_that_the_schema_has_is_known(small_run) -> None:
     """The list of settings is not empty by mistake."""
     assert {"consolidation.kind", "context.kind", "numerics.precision", "data.pixel_mean"} <= set(choices())
-
-
-@pytest.mark.parametrize("case", DENSE_CASES)
-def test_the_sparse_learner_refuses_what_it_cannot_learn(case: str, small_run, digits) -> None:
-    variant, overrides = DENSE_CASES[case]
-    with pytest.raises(ConfigError, match=r"found .*, expected .* for the sparse learner"):
-        learn(SparseSeedGroup, [small_run(variant, **overrides)], digits)
-
-
-@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
-@pytest.mark.parametrize("learner", ["sparse", "textbook"])
-def test_rounded_products_are_refused_where_there_are_none(learner: str, precision: str, small_run, digits) -> None:
-    variant, overrides = CASES["prototype"]
-    run = small_run(variant, **overrides, numerics__precision=precision)
-    with pytest.raises(ConfigError, match=rf"^numerics.precision: found '{precision}', expected "):
-        LEARNERS[learner](run, digits)
-    assert torch.get_default_dtype() == torch.float32
