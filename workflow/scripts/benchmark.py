@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -20,7 +21,7 @@ import torch
 from active_dendrites.data.images import Images, load_images
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.dense.learner import DenseLearner
+from active_dendrites.learners.learner import Learner
 from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.learners.textbook import TextbookNetwork
 from active_dendrites.runs.files import atomic_file
@@ -129,15 +130,15 @@ def machine_rates(device: torch.device) -> tuple[float, float]:
     return 2 * 2048**3 / product * 1000, 2 * 4 * big.numel() / copy * 1000
 
 
-def work_left(
-    run: RunConfig, learner: DenseLearner | SparseSeedGroup, pixels_on: float
-) -> tuple[list[float], list[float]]:
+def work_left(run: RunConfig, learner: Learner[Any], pixels_on: float) -> tuple[list[float], list[float]]:
     """How many of a batch's pixels and of its units are on, and how many of them can move, layer by layer."""
-    sizes = [784, *run.network.hidden_units]
-    if isinstance(learner, DenseLearner):
+    if not isinstance(learner, SparseSeedGroup):
+        sizes = [784.0, *run.network.hidden_units]
         return sizes, sizes
+    density = run.network.winner_density
+    assert density is not None  # `prototype` has k-winners
     movable = [layer.num_activated for layer in learner.learners[0].layers[:-1]]
-    on = [run.network.winner_density * units for units in run.network.hidden_units]
+    on = [density * units for units in run.network.hidden_units]
     return [784 * pixels_on, *on], [784, *movable]
 
 
@@ -160,7 +161,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
     alone = table[table.seeds == table.seeds.min()]
     curves = [("every segment, every sample", alone, "oracle_ms", "s-")]
-    for seeds, rows in table.groupby("seeds"):
+    for seeds in sorted(table.seeds.unique()):
+        rows = table[table.seeds == seeds]
         together = f", {seeds} seeds at once" if seeds > 1 else ""
         curves.append((f"ours{together}", rows, "ours_ms", "o-"))
         curves.append((f"floor of this machine{together}", rows, "floor_ms", "^:"))

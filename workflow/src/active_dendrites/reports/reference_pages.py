@@ -54,10 +54,10 @@ def status(report: Report, folder: str) -> str:
     """
     if not report.num_runs:
         return f"No runs yet: none of full scale was merged into `{folder}/{FILE}`."
-    shown = [row for row in report.comparisons if row.ours and not row.searched and not row.number.in_text]
-    counts = sorted({row.number.num_tasks for row in shown})
+    in_table = [row for row in report.comparisons if row.ours and not row.searched and not row.number.in_text]
+    counts = sorted({row.number.num_tasks for row in in_table})
     models: dict[str, dict[int, Comparison]] = {}
-    for row in shown:
+    for row in in_table:
         of_clusters = ": clusters found" if row.number.quantity == CLUSTERS else ""
         models.setdefault(row.label + of_clusters, {})[row.number.num_tasks] = row
     return "\n".join(

@@ -233,7 +233,7 @@ def load_template(template: Path) -> jinja2.Template:
 
 
 def write_report(report: Report, templates: Path, prefix: Path) -> None:
-    """<prefix>.csv, .md and .html, each whole or not at all.
+    """Write <prefix>.csv, .md and .html, each atomically.
 
     Args:
         templates: folder of reproduction.md.j2 and reproduction.html.j2.

@@ -140,7 +140,7 @@ def page_of(
     comparisons = compare(declarations, asked, scale, results, left_out)
     reasons = list(dict.fromkeys(reason for comparison in comparisons for reason in comparison.reasons))
     titles = {name: declared.title for name, declared in declarations.experiments.items()}
-    known = [comparison for comparison in comparisons if is_published(comparison)]
+    with_published = [comparison for comparison in comparisons if is_published(comparison)]
     rows = []
     for comparison in comparisons:
         number = comparison.number
@@ -151,7 +151,7 @@ def page_of(
     return Page(
         part=part,
         dataset=DATASETS[declarations.dataset].label,
-        report=Report(scale, asked.rule, known, len(results), list(notes_on(left_out)), titles),
+        report=Report(scale, asked.rule, with_published, len(results), list(notes_on(left_out)), titles),
         rows=rows,
         reasons=reasons,
         pictures=[
@@ -267,7 +267,7 @@ def picture_of(name: str, title: str, folder: Path, reason: str) -> Picture:
 
 
 def write_page(page: Page, template: Path, path: Path) -> None:
-    """The page, whole or not at all."""
+    """Write the page, atomically."""
     text = load_template(template).render(page=page)
     with atomic_file(path) as file:
         file.write(text)

@@ -218,7 +218,7 @@ def figures_of(number: PublishedNumber, experiments: Sequence[str]) -> tuple[str
 
 
 def order_of(declarations: Declarations) -> Callable[[Comparison], tuple[int, ...]]:
-    """Sorts by figure, then by variant or sweep as declared in it, number of tasks, and value of the sweep."""
+    """The key by which tables are sorted: figure, variant or sweep as declared, number of tasks, searched value."""
     variants = list(declarations.variants)
     groups: dict[str, list[str]] = {}  # by figure
     for experiment in declarations.experiments:
