@@ -12,6 +12,7 @@ import torch
 import active_dendrites
 from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import fault_line
 from active_dendrites.training.attempts import Attempts
 from active_dendrites.training.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
 from active_dendrites.training.interruptions import Deadline, InterruptedTraining, StopSignals
@@ -126,10 +127,9 @@ class CheckpointManager:
             raise CheckpointError(
                 f"{damages[-1]}; found no intact checkpoint, expected one; delete {folders} to start over"
             )
-        raise CheckpointError(
-            f"{folders}: found checkpoints {serials}, none that all these seeds have, expected one;"
-            " train them one by one (--config seeds_per_job=1)"
-        )
+        found = f"checkpoints {serials}, none that all these seeds have"
+        expected = "one; train them one by one (--config seeds_per_job=1)"
+        raise CheckpointError(fault_line(folders, "", expected, found=found))
 
     # -- on the way ---------------------------------------------------------------------------------------
 

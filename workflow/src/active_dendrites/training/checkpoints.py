@@ -17,6 +17,7 @@ from torch import Tensor
 
 from active_dendrites.models.saving import State
 from active_dendrites.runs.files import NoRoomError, atomic_file, streamed_file
+from active_dendrites.settings.yaml_files import fault_line
 
 FOLDER = "checkpoint"  # in a run's folder
 
@@ -129,13 +130,11 @@ class Checkpoints:
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise DamagedError(f"{path}: {type(error).__name__}: {error}") from None
         if sha256 != digest_of(content):
-            raise DamagedError(f"{path}: found a content of another sum, expected the one noted in it")
+            raise DamagedError(fault_line(path, "", "the one noted in it", found="a content of another sum"))
         for name, expected in self.identity.items():
             if (value := content["identity"].get(name)) != expected:
-                raise CheckpointError(
-                    f"{path}: {name}: found {value}, expected {expected}; go on as it was begun,"
-                    f" or delete {self.folder} to start this run over"
-                )
+                way_out = f"go on as it was begun, or delete {self.folder} to start this run over"
+                raise CheckpointError(fault_line(path, name, f"{expected}; {way_out}", found=str(value)))
         return content
 
     def _read(self, part: Part, mapped: bool = False) -> State:
@@ -147,7 +146,8 @@ class Checkpoints:
             raise DamagedError(f"{path}: {error.strerror}") from None
         if sha256 != part.sha256:
             size = path.stat().st_size
-            raise DamagedError(f"{path}: found {size} bytes of another sum, expected {part.bytes} with the one noted")
+            expected = f"{part.bytes} with the one noted"
+            raise DamagedError(fault_line(path, "", expected, found=f"{size} bytes of another sum"))
         state: State = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         return state
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from active_dendrites.runs.locks import locked
+from active_dendrites.settings.yaml_files import fault_line
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,12 @@ def training_device(wanted: str) -> Iterator[torch.device]:
     Raises: ValueError if a GPU is wanted and there is none.
     """
     if wanted not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device: found {wanted!r}, expected auto, cpu or cuda")
+        raise ValueError(fault_line("device", "", "auto, cpu or cuda", value=wanted))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = torch.cuda.device_count() if wanted != "cpu" else 0
     if wanted == "cuda" and count == 0:
         found = "no CUDA GPU" if visible is None else f"no CUDA GPU among CUDA_VISIBLE_DEVICES={visible!r}"
-        raise ValueError(f"device: found {found}, expected one (or device: auto, or cpu)")
+        raise ValueError(fault_line("device", "", "one (or device: auto, or cpu)", found=found))
     if count == 0:
         yield torch.device("cpu")
         return

@@ -20,6 +20,7 @@ from active_dendrites.learners.learner import Learner
 from active_dendrites.learners.sparse.scope import out_of_scope
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import fault_line
 from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.state import TrainingState
 
@@ -103,9 +104,10 @@ def check_seed_group(runs: Sequence[RunConfig]) -> None:
     """Raises: ValueError unless the runs differ in their seeds, and in nothing else."""
     seeds = [run.seed for run in runs]
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds: found {seeds}, expected one or more, each once")
+        raise ValueError(fault_line("seeds", "", "one or more, each once", value=seeds))
     if len({run.settings_hash() for run in runs}) > 1:
-        raise ValueError(f"runs side by side: found different settings for seeds {seeds}, expected equal ones")
+        found = f"different settings for seeds {seeds}"
+        raise ValueError(fault_line("runs side by side", "", "equal ones", found=found))
 
 
 def make_reproducible(deterministic: bool) -> None:
