@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from project import REPOSITORY, Project
 
+from active_dendrites.settings.checks import RULES, SEED_GROUP
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.published import read_published
 from active_dendrites.settings.yaml_files import ConfigError
@@ -27,6 +29,7 @@ def declare(folder: Path) -> None:
     """Everything that the workflow checks of a config folder when it starts."""
     declarations = Declarations(folder)
     read_published(declarations)
+    declarations.targets()
     for scale in declarations.scales:
         seeds = declarations.seeds(scale, [1, 2])
         declarations.seeds(scale, None, key="search_seeds")
@@ -341,6 +344,8 @@ FAULTS = {
             ("a b", "a name of at most"),
             ("con.1", "another name"),
             ("Prototype", "a name of its own"),
+            ("Train", "another name"),
+            ("train_quick_seeds_1_to_2", "another name"),
         )
     },
     "variant named like one of a sweep": (
@@ -354,6 +359,36 @@ FAULTS = {
     "experiment named like a device": (
         *("experiments/nul", {"title": "x", "variants": {"prototype": [2]}}),
         *("config/experiments.yaml: nul", "'nul'", "another name"),
+    ),
+    **{
+        f"experiment {name!r}": (
+            *(f"experiments/{name}", {"title": "x", "variants": {"prototype": [2]}}),
+            *(f"config/experiments.yaml: {name}", repr(name), expected),
+        )
+        for name, expected in (
+            *((name, "another name: the workflow has a rule") for name in ("train", "plan", "all", "Quick")),
+            ("settings_prototype_10", "a name of its own"),
+        )
+    },
+    "experiment named like another scale's": (
+        *("experiments/quick_Ablation", {"title": "x", "variants": {"prototype": [2]}}),
+        *("config/experiments.yaml: ablation", "'quick_ablation', which quick_Ablation at paper", "a name of its own"),
+    ),
+    "target named like a rule": (
+        *("variants/prototype/target", "train"),
+        *("config/variants.yaml: prototype.target", "'train'", "another name: the workflow has a rule"),
+    ),
+    "target named like another scale's": (
+        *("variants/prototype/target", {2: "quick_xdg_2"}),
+        *("config/variants.yaml: xdg.target", "'quick_xdg_2', which prototype has", "a name of its own"),
+    ),
+    "target that differs only in case": (
+        *("variants/prototype/target", {2: "XDG_2"}),
+        *("config/variants.yaml: xdg.target", "'xdg_2', which prototype at paper scale has", "a name of its own"),
+    ),
+    "target named like settings": (
+        *("variants/prototype/target", {2: "settings_xdg_2"}),
+        *("config/variants.yaml: prototype.target", "which the settings of xdg_2 has", "a name of its own"),
     ),
     "target in another folder": (
         *("variants/prototype/target", "../{num_tasks}"),
@@ -515,6 +550,20 @@ def test_a_profile_that_cannot_train_here_starts_no_job(
     assert done.stderr.splitlines()[-1] == line
     assert not project.path("results").exists()
     assert project.plan(*arguments)
+
+
+def test_reserved_names_are_those_of_the_rules(project: Project) -> None:
+    """All but the rules that are named after what is declared."""
+    declarations = Declarations(project.path("config"))
+    figures = {declarations.scale_target(*each) for each in product(declarations.scales, declarations.experiments)}
+    rules = {line.split(" ")[0] for line in project.snakemake("--list").stdout.splitlines()}
+    settings = {name for name in rules if name.startswith("settings_")}
+    assert settings
+    assert rules - declarations.targets().keys() - figures - settings == RULES
+    grouped = project.snakemake("--list", "--config", "seeds_per_job=2").stdout.split()
+    assert [name for name in grouped if SEED_GROUP.fullmatch(name)] == [
+        f"train_{scale}_seeds_1_to_2" for scale in declarations.scales
+    ]
 
 
 def test_a_run_that_nobody_declares_is_one_line(project: Project) -> None:

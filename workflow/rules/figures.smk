@@ -42,7 +42,7 @@ rule draw:
 # Every figure is a target by its name, e.g. hidden_activations_per_task, unless a configuration is called so.
 for scale in DECLARATIONS.scales:
     for experiment in DECLARATIONS.experiments:
-        name = experiment if scale == PAPER else f"{scale}_{experiment}"
+        name = DECLARATIONS.scale_target(scale, experiment)
         if name not in TARGETS:
 
             rule:

@@ -6,12 +6,13 @@ Raises: ConfigError for anything that cannot be run, with file, key, found and e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING
 
 from active_dendrites.settings.datasets import DATASETS
 from active_dendrites.settings.forms import Sweep, VariantDeclaration, checked_seeds
-from active_dendrites.settings.run import check_values, flatten, run_keys
+from active_dendrites.settings.run import Configuration, check_values, flatten, run_keys
 from active_dendrites.settings.yaml_files import Setting, Settings, check_known, fault, one_of, unknown_key
 
 if TYPE_CHECKING:
@@ -113,9 +114,14 @@ def check_sweep(sweep: Sweep, file: str, name: str, known: Iterable[str]) -> Non
             check_layer({key: Setting(value, file, f"{name}.sweep.{key}")}, known)
 
 
-# -- names, which are those of folders and targets ----------------------------------------------------------
+# -- names, which are those of folders, targets and rules ----------------------------------------------------------
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+RULES = {
+    *("all", "searches", "quick", "plan", "reference", "reproduction", "benchmark"),
+    *("prepare_mnist", "train", "aggregate", "draw", "reproduce", "report", "trace"),
+}
+SEED_GROUP = re.compile(r"train_[a-z]+_seeds_.*")  # the rules of trainings that have several seeds
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
@@ -134,3 +140,29 @@ def check_file_name(name: str, file: str, key: str) -> None:
         raise fault(file, key, expected, value=name)
     if name.partition(".")[0].lower() in DEVICES:
         raise fault(file, key, "another name: Windows has a device of this one", value=name)
+    if name.lower() in RULES or SEED_GROUP.fullmatch(name.lower()):
+        raise fault(file, key, "another name: the workflow has a rule of this one", value=name)
+
+
+def check_targets(declarations: Declarations, targets: Mapping[str, tuple[str, list[Configuration]]]) -> None:
+    """No two rules have the same name, nor names that differ only in case; a configuration goes before a figure.
+
+    Args:
+        targets: the configurations, by the names of their rules.
+    """
+    owners = {f"settings_{name}".lower(): f"the settings of {name}" for name in targets}
+    file = declarations.file("variants")
+    for name, (scale, configurations) in targets.items():
+        variant = declarations.sweep_of(configurations[0].variant)
+        check_owner(name, f"{variant} at {scale} scale", owners, file, f"{variant}.target")
+    file = declarations.file("experiments")
+    for scale, experiment in product(declarations.scales, declarations.experiments):
+        name = declarations.scale_target(scale, experiment)
+        if name not in targets:
+            check_owner(name, f"{experiment} at {scale} scale", owners, file, experiment)
+
+
+def check_owner(name: str, owner: str, owners: dict[str, str], file: str, key: str) -> None:
+    other = owners.setdefault(name.lower(), owner)
+    if other != owner:
+        raise fault(file, key, "a name of its own", found=f"target {name!r}, which {other} has")

@@ -9,7 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from active_dendrites.settings.checks import check_defaults, check_name, check_names, check_settings, check_sweep
+from active_dendrites.settings.checks import (
+    check_defaults,
+    check_name,
+    check_names,
+    check_settings,
+    check_sweep,
+    check_targets,
+)
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.forms import (
     DatasetDeclaration,
@@ -163,20 +170,24 @@ class Declarations:
     def targets(self) -> dict[str, tuple[str, list[Configuration]]]:
         """{name: (scale, configurations)}: the original configurations, `quick_...` for those of quick; a sweep is one.
 
-        Raises: ConfigError if two variants have the same.
+        Raises: ConfigError if two targets have the same, or names that differ only in case.
         """
         targets: dict[str, tuple[str, list[Configuration]]] = {}
         owners: dict[str, Configuration] = {}
         for scale in self.scales:
             for configuration in self.configurations(scale):
-                name = self.target(*configuration)
-                name = name if scale == PAPER else f"{scale}_{name}"
+                name = self.scale_target(scale, self.target(*configuration))
                 owner = configuration._replace(variant=self.sweep_of(configuration.variant))
                 if owners.setdefault(name, owner) != owner:
                     found = f"{name!r}, which {owners[name].variant} has"
                     raise fault(self.file("variants"), f"{owner.variant}.target", "a name of its own", found=found)
                 targets.setdefault(name, (scale, []))[1].append(configuration)
+        check_targets(self, targets)
         return targets
+
+    def scale_target(self, scale: str, name: str) -> str:
+        """The name of a figure's or configuration's target at a scale."""
+        return name if scale == PAPER else f"{scale}_{name}"
 
     # -- one run ------------------------------------------------------------------------------------
 
