@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from active_dendrites.evaluation.tables import COLUMNS
-from active_dendrites.figures import style as plotting
+from active_dendrites.figures import style
 
 SUMMARY, MATRIX, ACTIVITY, SEARCH = (COLUMNS[kind] for kind in ("summary", "matrix", "activity", "search"))
 NONE = float("nan")
@@ -135,5 +135,5 @@ def words(figure: Figure) -> str:
 
 def saved(figure: Figure, folder: Path, name: str = "figure") -> tuple[bytes, bytes]:
     paths = folder / f"{name}.svg", folder / f"{name}.png"
-    plotting.save_figure(figure, *paths)
+    style.save_figure(figure, *paths)
     return paths[0].read_bytes(), paths[1].read_bytes()

@@ -19,8 +19,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from active_dendrites.figures import curves
-from active_dendrites.figures import style as plotting
+from active_dendrites.figures import curves, style
 from active_dendrites.settings.declarations import Declarations
 
 LIMITS = (60.0, 100.0)
@@ -68,24 +67,24 @@ def test_each_variant_of_the_papers_figures_has_its_own_style(declarations: Decl
     """The corrected settings are the same model and share its colour; searches have colours of their own."""
     paper = [declared for declared in declarations.experiments.values() if declared.part == "paper"]
     variants = {variant for declared in paper for variant in declared.variants}
-    assert variants == set(plotting.STYLES)
-    assert len({plotting.style_of(variant)[:2] for variant in variants}) == len(variants)
-    colours = {plotting.style_of(variant).colour for variant in variants - {"prototype_corrected"}}
+    assert variants == set(style.STYLES)
+    assert len({style.style_of(variant)[:2] for variant in variants}) == len(variants)
+    colours = {style.style_of(variant).colour for variant in variants - {"prototype_corrected"}}
     assert len(colours) == len(variants) - 1
-    assert plotting.style_of("prototype_corrected").colour == plotting.style_of("prototype").colour
-    assert plotting.style_of("prototype_segments_10").line == "--"
+    assert style.style_of("prototype_corrected").colour == style.style_of("prototype").colour
+    assert style.style_of("prototype_segments_10").line == "--"
 
 
 def test_an_unknown_variant_has_a_style_that_lasts() -> None:
     """By its name alone: not by the order of drawing, nor by Python's salted hash."""
-    style = plotting.style_of("dendrites_of_mine")
-    assert style == plotting.Style("#117733", "<")
-    assert style.marker not in {known.marker for known in plotting.STYLES.values()}
+    own = style.style_of("dendrites_of_mine")
+    assert own == style.Style("#117733", "<")
+    assert own.marker not in {known.marker for known in style.STYLES.values()}
     assert part(draw(make_table(row("dendrites_of_mine", 2, 0.9))), "accuracy-dendrites_of_mine")
 
 
 def test_unknown_variants_come_last() -> None:
-    assert plotting.in_order(["zeta", "xdg", "alpha", "prototype", "xdg"]) == [
+    assert style.in_order(["zeta", "xdg", "alpha", "prototype", "xdg"]) == [
         "prototype",
         "xdg",
         "alpha",
@@ -112,10 +111,10 @@ def test_another_process_gives_the_same_bytes(table: pd.DataFrame, tmp_path: Pat
         "from active_dendrites.figures import style as p, curves as c;"
         " p.save_figure(c.draw_accuracy(p.read_table('table.csv'), 'A title', (60, 100)), 'b.svg', 'b.png')"
     )
-    library = str(Path(plotting.__file__).parents[2])
+    library = str(Path(style.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": library, "PYTHONHASHSEED": "17"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
-    here = saved(draw(plotting.read_table(tmp_path / "table.csv")), tmp_path, "a")
+    here = saved(draw(style.read_table(tmp_path / "table.csv")), tmp_path, "a")
     assert here == ((tmp_path / "b.svg").read_bytes(), (tmp_path / "b.png").read_bytes())
 
 
@@ -219,7 +218,7 @@ def test_quoted_values_say_so(table: pd.DataFrame) -> None:
     assert published == "Published" and " ".join(quoted.split()) == f"Published: {QUOTED}"
     marks = figure.axes[0].get_legend().findobj(Line2D)
     hollow = [mark.get_color() for mark in marks if to_hex(mark.get_markerfacecolor()) == "#ffffff"]
-    assert hollow == ["#777777", *(plotting.style_of(variant).colour for variant in ("si_mlp", "xdg"))]
+    assert hollow == ["#777777", *(style.style_of(variant).colour for variant in ("si_mlp", "xdg"))]
     assert f"those of The si_mlp and XdG are {QUOTED}." in curves.caption(table)
 
 
@@ -406,7 +405,7 @@ def test_the_stamp_covers_nothing(quick: pd.DataFrame, counts: pd.DataFrame) -> 
 
 
 def test_reduced_scale_does_not_compare_with_published_values(table: pd.DataFrame, quick: pd.DataFrame) -> None:
-    assert part(draw(quick), "published-prototype").get_alpha() == plotting.FADED < 1
+    assert part(draw(quick), "published-prototype").get_alpha() == style.FADED < 1
     assert part(draw(table), "published-prototype").get_alpha() == 1
     assert "for orientation only" in curves.caption(quick)
     assert "for orientation only" not in curves.caption(table)
@@ -471,25 +470,25 @@ def test_readable_table_of_other_quantities(table: pd.DataFrame, counts: pd.Data
     ],
 )
 def test_labels_are_wrapped_evenly(label: str, wrapped: str) -> None:
-    assert plotting.wrap(label) == wrapped
+    assert style.wrap(label) == wrapped
 
 
 def test_names_are_listed() -> None:
-    assert plotting.listed(["one"]) == "one"
-    assert plotting.listed(["one", "two", "three"]) == "one, two and three"
-    assert plotting.count_seeds(pd.Series([2, 8, 8])) == "2 to 8 seeds"
+    assert style.join_names(["one"]) == "one"
+    assert style.join_names(["one", "two", "three"]) == "one, two and three"
+    assert style.count_seeds(pd.Series([2, 8, 8])) == "2 to 8 seeds"
 
 
 def test_a_file_that_is_no_table_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     table.drop(columns="low").to_csv(path, index=False)
     with pytest.raises(ValueError, match="low"):
-        plotting.read_table(path)
+        style.read_table(path)
     table.assign(scale=["quick"] + ["paper"] * (len(table) - 1)).to_csv(path, index=False)
     with pytest.raises(ValueError, match="scale"):
-        plotting.read_table(path)
+        style.read_table(path)
     table.to_csv(path, index=False)
     for kind in ("matrix", "activity", "search"):
         with pytest.raises(ValueError, match=r"columns: found .*expected also"):
-            plotting.read_table(path, kind)
-    assert np.array_equal(plotting.read_table(path)["quoted"], table["quoted"])
+            style.read_table(path, kind)
+    assert np.array_equal(style.read_table(path)["quoted"], table["quoted"])

@@ -185,4 +185,4 @@ def test_readable_overlaps() -> None:
 
 @pytest.mark.parametrize("count, ticks", [(1, [1]), (10, list(range(1, 11))), (64, [1, *range(8, 65, 8)])])
 def test_ticks_are_few(count: int, ticks: list[int]) -> None:
-    assert panels.some(count) == ticks
+    assert panels.tick_numbers(count) == ticks

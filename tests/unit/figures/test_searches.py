@@ -13,8 +13,7 @@ from scipy import stats
 
 from active_dendrites.figures import rain_clouds as clouds
 from active_dendrites.figures import search_lines as sweeps
-from active_dendrites.figures import searches
-from active_dendrites.figures import style as plotting
+from active_dendrites.figures import searches, style
 
 TEN = [0.90, 0.91, 0.915, 0.92, 0.92, 0.925, 0.93, 0.93, 0.935, 0.95]
 TWO = [0.90, 0.92]
@@ -118,7 +117,7 @@ def test_the_same_data_give_the_same_bytes_and_reduced_scale_is_stamped(name: st
     quick = draw(table.assign(scale="quick"), "A title")
     assert b"Reduced scale" in saved(quick, tmp_path, "quick")[0]
     for gid in drawing.hollow(quick):
-        assert part(quick, gid).get_alpha() == plotting.FADED
+        assert part(quick, gid).get_alpha() == style.FADED
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -15,7 +15,7 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from active_dendrites.figures import style as plotting
+from active_dendrites.figures import style
 from active_dendrites.figures.style import MARKER, NOTE, RING, Range, Style, style_of
 
 SIZE = (10.0, 5.6)  # of a figure, inches
@@ -89,30 +89,30 @@ def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     Returns: variant, label, num_tasks, n, value, low, high, published, quoted.
     Raises: ValueError if no row has it.
     """
-    places = table["variant"].map(plotting.in_order(table["variant"]).index)
-    rows = table.assign(place=places).sort_values(["place", "num_tasks"], ignore_index=True)
-    found = rows[["variant", "label", "num_tasks", "n"]].copy()
+    ranks = table["variant"].map(style.in_order(table["variant"]).index)
+    in_order = table.assign(rank=ranks).sort_values(["rank", "num_tasks"], ignore_index=True)
+    rows = in_order[["variant", "label", "num_tasks", "n"]].copy()
     for name, column in (("value", measure.column), ("low", measure.low), ("high", measure.high)):
-        found[name] = measure.factor * rows[column]
-    found["published"] = measure.factor * rows[measure.published] if measure.published else np.nan
-    found["quoted"] = rows["quoted"].astype(bool)
-    if found["value"].isna().all():
+        rows[name] = measure.factor * in_order[column]
+    rows["published"] = measure.factor * in_order[measure.published] if measure.published else np.nan
+    rows["quoted"] = in_order["quoted"].astype(bool)
+    if rows["value"].isna().all():
         raise ValueError(f"{measure.column}: found no value in the table, expected some")
-    shown = found["value"].notna() | ((found["n"] == 0) & found["published"].notna())
-    gap = (found["n"] == 0) & found["variant"].isin(found.loc[shown, "variant"])
-    return found[shown | gap].reset_index(drop=True)
+    shown = rows["value"].notna() | ((rows["n"] == 0) & rows["published"].notna())
+    gap = (rows["n"] == 0) & rows["variant"].isin(rows.loc[shown, "variant"])
+    return rows[shown | gap].reset_index(drop=True)
 
 
 def readable(table: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
     """The table for eyes: a column per number of tasks."""
     unit = f"{measure.axis} ± 95 % interval, by number of tasks"
-    return plotting.readable(select(table, measure), unit, plotting.is_reduced(table))
+    return style.readable(select(table, measure), unit, style.is_reduced(table))
 
 
 def caption(table: pd.DataFrame, measure: Measure = ACCURACY) -> str:
     """What the marks of the figure mean, and how many seeds are behind them."""
-    rows, reduced = select(table, measure), plotting.is_reduced(table)
-    sentences = [f"{measure.words}; {plotting.count_seeds(rows.loc[rows['value'].notna(), 'n'])}."]
+    rows, reduced = select(table, measure), style.is_reduced(table)
+    sentences = [f"{measure.words}; {style.count_seeds(rows.loc[rows['value'].notna(), 'n'])}."]
     if rows["low"].notna().any():
         low, high = measure.bounds
         cut = f", cut{measure.cut}" if (rows["high"] > high).any() or (rows["low"] < low).any() else ""
@@ -120,10 +120,10 @@ def caption(table: pd.DataFrame, measure: Measure = ACCURACY) -> str:
         sentences.append(f"Bars, where wider than the marker: 95 % t-interval over seeds{cut}{single}.")
     if rows["published"].notna().any():
         quoted = rows.loc[rows["quoted"] & rows["published"].notna(), "label"]
-        note = f"; those of {plotting.short(quoted)} are {QUOTED}" if len(quoted) else ""
-        sentences.append(f"{plotting.published_words(reduced)}{note}.")
-    sentences += plotting.missing_words(table["n"] == 0, rows["value"].isna() & rows["published"].notna())
-    sentences += plotting.told_words(rows)
+        note = f"; those of {style.short_labels(quoted)} are {QUOTED}" if len(quoted) else ""
+        sentences.append(f"{style.published_words(reduced)}{note}.")
+    sentences += style.missing_words(table["n"] == 0, rows["value"].isna() & rows["published"].notna())
+    sentences += style.given_task_words(rows)
     if measure is not CLUSTERS:
         sentences.append("Marks that would meet stand side by side.")
     return " ".join(sentences)
@@ -140,7 +140,7 @@ def draw_accuracy(table: pd.DataFrame, title: str, limits: Range) -> Figure:
         limits: of the accuracy axis, %, as in the paper; widened where a value lies outside. At reduced scale
             the data alone decide.
     """
-    return draw_curves(table, title, ACCURACY, None if plotting.is_reduced(table) else limits)
+    return draw_curves(table, title, ACCURACY, None if style.is_reduced(table) else limits)
 
 
 def draw_forgetting(table: pd.DataFrame, title: str) -> Figure:
@@ -150,21 +150,21 @@ def draw_forgetting(table: pd.DataFrame, title: str) -> Figure:
 
 def draw_curves(table: pd.DataFrame, title: str, measure: Measure, limits: Range | None) -> Figure:
     """A quantity by number of tasks; `limits` as in `draw_accuracy`, None if the data alone decide."""
-    reduced = plotting.is_reduced(table)
+    reduced = style.is_reduced(table)
     shown = within(select(table, measure), measure.bounds)
     if measure.published and not reduced:
         shown = with_stand_ins(shown)
-    with plotting.own_settings():
-        figure = plotting.new_figure(SIZE)
+    with style.own_settings():
+        figure = style.new_figure(SIZE)
         axes = figure.subplots()
         scale_tasks(axes, shown)
         scale_values(axes, shown, measure, limits)
         beside = side_by_side(shown, axes.get_xlim(), axes.get_ylim())
-        for variant, rows in plotting.groups(beside, "variant", sort=False):
-            plotting.draw_published(axes, rows, style_of(variant), variant, reduced)
+        for variant, rows in style.groups(beside, "variant", sort=False):
+            style.draw_published(axes, rows, style_of(variant), variant, reduced)
             draw_variant(axes, rows, beside, f"{measure.column}-{variant}")
         add_legend(axes, shown, reduced)
-        plotting.label_figure(figure, title, caption(table, measure), reduced)
+        style.label_figure(figure, title, caption(table, measure), reduced)
     return figure
 
 
@@ -173,12 +173,12 @@ def draw_clusters(table: pd.DataFrame, title: str) -> Figure:
 
     Source: method 6 and 8.4. Raises: ValueError if no variant of the table infers its prototypes.
     """
-    reduced = plotting.is_reduced(table)
+    reduced = style.is_reduced(table)
     shown = within(select(table, CLUSTERS), CLUSTERS.bounds)
     columns = ["value", "low", "high", "published"]
     per_task = shown.assign(**{column: shown[column] / shown["num_tasks"] for column in columns})
-    with plotting.own_settings(), matplotlib.rc_context({"axes.labelsize": 11, "legend.fontsize": 10}):
-        figure = plotting.new_figure(CLUSTERS_SIZE)
+    with style.own_settings(), matplotlib.rc_context({"axes.labelsize": 11, "legend.fontsize": 10}):
+        figure = style.new_figure(CLUSTERS_SIZE)
         left, right = figure.subplots(1, 2)
         for axes in (left, right):
             scale_tasks(axes, shown)
@@ -190,13 +190,13 @@ def draw_clusters(table: pd.DataFrame, title: str) -> Figure:
         at_ticks = shown.assign(x=shown["num_tasks"])  # a mark moved to the side would leave the identity line
         beside = side_by_side(per_task, right.get_xlim(), right.get_ylim(), HALF_PANEL)
         for axes, rows, name in ((left, at_ticks, "clusters"), (right, beside, "clusters-per-task")):
-            for variant, own in plotting.groups(rows, "variant", sort=False):
-                plotting.draw_published(axes, own, style_of(variant), f"{name}-{variant}", reduced)
-                plotting.draw_ours(axes, own, style_of(variant), f"{name}-{variant}")
+            for variant, own in style.groups(rows, "variant", sort=False):
+                style.draw_published(axes, own, style_of(variant), f"{name}-{variant}", reduced)
+                style.draw_ours(axes, own, style_of(variant), f"{name}-{variant}")
         handles = variant_handles(shown) + left.get_lines()[:1]
-        handles += [plotting.published_handle(reduced)] if shown["published"].notna().any() else []
+        handles += [style.published_handle(reduced)] if shown["published"].notna().any() else []
         left.legend(handles=handles, loc="upper left", frameon=False)
-        plotting.label_figure(figure, title, caption(table, CLUSTERS), reduced)
+        style.label_figure(figure, title, caption(table, CLUSTERS), reduced)
     return figure
 
 
@@ -224,26 +224,26 @@ def draw_variant(axes: Axes, rows: pd.DataFrame, shown: pd.DataFrame, name: str)
     """
     variant = rows["variant"].iloc[0]
     faint = rows["faint"] if "faint" in rows else pd.Series(False, index=rows.index)
-    style = style_of(variant)
+    own = style_of(variant)
     if not faint.any():
-        plotting.draw_ours(axes, rows, lineless(style) if variant in with_faint(shown) else style, name)
+        style.draw_ours(axes, rows, lineless(own) if variant in with_faint(shown) else own, name)
         return
     stand_ins = [stand_in for stand_in, of in STAND_INS.items() if of == variant]
     replacing = shown[shown["variant"].isin(stand_ins) & shown["value"].notna()]
     joined = pd.concat([rows[~faint], replacing]).sort_values("num_tasks")
-    plotting.draw_ours(axes, rows[~faint], style, name, joined)
+    style.draw_ours(axes, rows[~faint], own, name, joined)
     replaced = rows[faint]
-    look: dict[str, Any] = plotting.filled(style) | {"linestyle": ":", "linewidth": 1.5, "alpha": FAINT, "zorder": 2.5}
+    look: dict[str, Any] = style.filled(own) | {"linestyle": ":", "linewidth": 1.5, "alpha": FAINT, "zorder": 2.5}
     axes.plot(replaced["x"], replaced["value"], gid=f"{name}-replaced", **look)
     bars = np.stack([replaced["value"] - replaced["low"], replaced["high"] - replaced["value"]])
-    axes.errorbar(replaced["x"], replaced["value"], bars, fmt="none", ecolor=style.colour, alpha=FAINT, zorder=2.4)
+    axes.errorbar(replaced["x"], replaced["value"], bars, fmt="none", ecolor=own.colour, alpha=FAINT, zorder=2.4)
     lowest = replaced.sort_values("value").iloc[0]
     words: dict[str, Any] = {
         "xytext": (0, -14),
         "textcoords": "offset points",
         "ha": "center",
         "va": "top",
-        "color": style.colour,
+        "color": own.colour,
     }
     axes.annotate(PUBLISHED_SETTINGS, (lowest["x"], lowest["value"]), fontsize=9, gid="published-settings", **words)
 
@@ -255,8 +255,8 @@ def with_faint(shown: pd.DataFrame) -> set[str]:
     return {stand_in for stand_in, of in STAND_INS.items() if of in set(shown.loc[shown["faint"], "variant"])}
 
 
-def lineless(style: Style) -> Style:
-    return style._replace(line="none")
+def lineless(own: Style) -> Style:
+    return own._replace(line="none")
 
 
 def within(shown: pd.DataFrame, bounds: Range) -> pd.DataFrame:
@@ -269,7 +269,7 @@ def within(shown: pd.DataFrame, bounds: Range) -> pd.DataFrame:
 
 def scale_tasks(axes: Axes, shown: pd.DataFrame) -> None:
     """Ticks at the numbers of tasks that are there."""
-    plotting.log_ticks(axes, shown["num_tasks"], room=0.1)
+    style.log_ticks(axes, shown["num_tasks"], room=0.1)
     axes.set_xlabel("Number of tasks (log scale)")
     sns.despine(ax=axes)
 
@@ -311,7 +311,7 @@ def side_by_side(shown: pd.DataFrame, across: Range, along: Range, panel: Range 
     """Add `x`: the number of tasks, or beside it where a mark would cover that of another variant.
 
     Curves often meet (two are 98.00 % at 2 tasks). The first in the order of legends stands at the tick, the others
-    take the nearest free place for their two marks, ours and the published value around or near it.
+    take the nearest free position for their two marks, ours and the published value around or near it.
 
     Args:
         across: limits of the axis of tasks, log.
@@ -323,12 +323,12 @@ def side_by_side(shown: pd.DataFrame, across: Range, along: Range, panel: Range 
     point = (along[1] - along[0]) / panel[1]
     shown = shown.assign(x=np.nan)
     for num_tasks, rows in shown.groupby("num_tasks"):
-        taken: dict[int, list[Range]] = defaultdict(list)
+        occupied: dict[int, list[Range]] = defaultdict(list)
         for index, row in rows.iterrows():
             marks = extents(row, point)
-            place = next(p for p in outwards() if all(a > d or b < c for a, b in marks for c, d in taken[p]))
-            taken[place] += marks
-            shown.loc[index, "x"] = num_tasks * step**place
+            shift = next(p for p in outwards() if all(a > d or b < c for a, b in marks for c, d in occupied[p]))
+            occupied[shift] += marks
+            shown.loc[index, "x"] = num_tasks * step**shift
     return shown
 
 
@@ -358,10 +358,10 @@ def variant_handles(shown: pd.DataFrame) -> list[Line2D]:
     """A handle per variant, named as in the table."""
     handles = []
     stand_ins = with_faint(shown)
-    for variant, rows in plotting.groups(shown, "variant", sort=False):
-        style = lineless(style_of(variant)) if variant in stand_ins else style_of(variant)
-        label = plotting.wrap(rows["label"].iloc[0])
-        handles.append(Line2D([], [], linestyle=style.line, label=label, **plotting.filled(style)))
+    for variant, rows in style.groups(shown, "variant", sort=False):
+        own = lineless(style_of(variant)) if variant in stand_ins else style_of(variant)
+        label = style.wrap(rows["label"].iloc[0])
+        handles.append(Line2D([], [], linestyle=own.line, label=label, **style.filled(own)))
     return handles
 
 
@@ -371,12 +371,12 @@ def add_legend(axes: Axes, shown: pd.DataFrame, reduced: bool) -> None:
     published = shown[shown["published"].notna()]
     quoted = published[published["quoted"]]
     if len(published) > len(quoted):
-        handle = plotting.published_handle(reduced)
+        handle = style.published_handle(reduced)
         entries.append((handle, handle.get_label()))
     if not quoted.empty:
-        looks = [plotting.hollow(style_of(variant), reduced) for variant in quoted["variant"].drop_duplicates()]
+        looks = [style.hollow(style_of(variant), reduced) for variant in quoted["variant"].drop_duplicates()]
         marks = tuple(Line2D([], [], linestyle="none", **look | {"markersize": MARKER}) for look in looks)
-        entries.append((marks, plotting.wrap(f"Published: {QUOTED}", 26)))
+        entries.append((marks, style.wrap(f"Published: {QUOTED}", 26)))
     handles, labels = zip(*entries, strict=True)
     corner: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0, "frameon": False}
     together = {tuple: HandlerTuple(ndivide=None, pad=0.3)}

@@ -9,9 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from active_dendrites.figures import searches
-from active_dendrites.figures import style as plotting
-from active_dendrites.figures.searches import DAMPING, DENSITY, RATE, SEGMENTS, SPARSITY, STRENGTH, SWEEPS, number
+from active_dendrites.figures import searches, style
+from active_dendrites.figures.searches import (
+    DAMPING,
+    DENSITY,
+    RATE,
+    SEGMENTS,
+    SPARSITY,
+    STRENGTH,
+    SWEEPS,
+    as_text,
+)
 from active_dendrites.figures.style import BLUE, VERMILION, Style
 
 LINES = ("segment_search", "kw_sparsity_search")  # the searches with published lines
@@ -37,21 +45,23 @@ def draw_search_curves(table: pd.DataFrame, title: str) -> Figure:
         table: kind search, as `style.read_table` gives it.
     Raises: ValueError if it has none of the three searches.
     """
-    declared = searches.chosen(table, SWEEPS)
+    declared = searches.of_searches(table, SWEEPS)
     shown = searches.in_percent(declared[declared["accuracy"].notna()])
     names = [name for name in SWEEPS if name in set(shown["search"])]
     counts = sorted(shown["num_tasks"].unique())
-    with plotting.small_settings():
-        figure = plotting.new_figure((max(4.0 * len(names), 6.0), 3.0 * len(counts) + 1.3))
+    with style.small_settings():
+        figure = style.new_figure((max(4.0 * len(names), 6.0), 3.0 * len(counts) + 1.3))
         for axes, name, num_tasks in searches.panels(figure, names, counts):
             of_search = shown[shown["search"] == name]
             colours = searches.sequential(declared.loc[declared["search"] == name, SWEEPS[name].column])
             draw_over_tasks(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], colours)
         seeds = shown.groupby(["variant", "num_tasks"])["seed"].nunique()
-        note = f"Mean accuracy over the tasks learned so far; {searches.counted(seeds)}. Dots: where it was measured."
+        note = (
+            f"Mean accuracy over the tasks learned so far; {searches.per_setting(seeds)}. Dots: where it was measured."
+        )
         not_run = declared.groupby(["variant", "num_tasks"])["accuracy"].count() == 0
-        note = " ".join([note, *plotting.missing_words(not_run, not_run & False)])
-        plotting.label_figure(figure, title, note, plotting.is_reduced(table))
+        note = " ".join([note, *style.missing_words(not_run, not_run & False)])
+        style.label_figure(figure, title, note, style.is_reduced(table))
     return figure
 
 
@@ -61,15 +71,15 @@ def draw_over_tasks(axes: Axes, rows: pd.DataFrame, searched: searches.Parameter
         searches.no_runs(axes)
         return
     name, num_tasks = rows["search"].iloc[0], rows["num_tasks"].iloc[0]
-    for value, line in plotting.groups(searches.means(rows, [searched.column, "after_task"]), searched.column):
+    for value, line in style.groups(searches.means(rows, [searched.column, "after_task"]), searched.column):
         look: dict[str, Any] = {
             "color": colours[value],
             "linewidth": 1.5,
             "marker": "o",
             "markersize": 3.5 if len(line) < 16 else 2.0,
         }
-        gid = f"curve-{name}-{num_tasks}-{number(value)}"
-        axes.plot(line["after_task"], line["value"], label=number(value), gid=gid, **look)
+        gid = f"curve-{name}-{num_tasks}-{as_text(value)}"
+        axes.plot(line["after_task"], line["value"], label=as_text(value), gid=gid, **look)
     axes.set_title(f"{searched.axis}\n{searches.fixed_title(rows, searched)}", loc="left")
     axes.set_xlabel("Tasks learned")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
@@ -88,14 +98,14 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
         table: kind search, as `style.read_table` gives it; rows of `optimal` become a star in the first panel.
     Raises: ValueError if it has neither search.
     """
-    reduced, styles = plotting.is_reduced(table), searches.hues(table["num_tasks"])
-    runs = searches.final_runs(searches.chosen(table, LINES))
+    reduced, styles = style.is_reduced(table), searches.hues(table["num_tasks"])
+    runs = searches.final_runs(searches.of_searches(table, LINES))
     names = [name for name in LINES if name in set(runs["search"])]
     optimal = searches.final_runs(table[table["search"] == OPTIMAL])
     star = optimal[optimal["accuracy"].notna()]
     drawn = []
-    with plotting.small_settings():
-        figure = plotting.new_figure((max(4.1 * len(names) + 2.2, 6.0), 4.8))
+    with style.small_settings():
+        figure = style.new_figure((max(4.1 * len(names) + 2.2, 6.0), 4.8))
         panels = figure.subplots(1, len(names), squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
             more: Iterable[float] = optimal[SWEEPS[name].column] if axes is panels[0] else []
@@ -104,7 +114,7 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
         searches.accuracy_axes(panels)
         rows = pd.concat([*drawn, searches.means(optimal, ["num_tasks"])], ignore_index=True)
         add_line_legend(panels[-1], rows, styles, star, reduced)
-        plotting.label_figure(figure, title, searches.mean_caption(table, rows), reduced)
+        style.label_figure(figure, title, searches.mean_caption(table, rows), reduced)
     return figure
 
 
@@ -124,15 +134,15 @@ def draw_search_line(
     name = runs["search"].iloc[0]
     rows = searches.means(searches.with_value(runs, searched), ["num_tasks", searched.column])
     rows = rows.assign(x=rows[searched.column])
-    for num_tasks, line in plotting.groups(rows, "num_tasks"):
+    for num_tasks, line in style.groups(rows, "num_tasks"):
         searches.draw_spread(axes, line, styles[num_tasks], f"{name}-{num_tasks}", reduced)
-        plotting.draw_ours(axes, line, styles[num_tasks], f"{name}-{num_tasks}")
+        style.draw_ours(axes, line, styles[num_tasks], f"{name}-{num_tasks}")
     if searched is DENSITY:
         axes.set(xlim=(-0.04, 1.04), xlabel=searched.axis)
     else:
-        plotting.log_ticks(axes, [*rows["x"], *more], room=0.08)
+        style.log_ticks(axes, [*rows["x"], *more], room=0.08)
         axes.set_xlabel(f"{searched.axis} (log scale)")
-    fixed = {count: searches.fixed(same, searched) for count, same in plotting.groups(runs, "num_tasks")}
+    fixed = {count: searches.fixed(same, searched) for count, same in style.groups(runs, "num_tasks")}
     differ = [f"{count} tasks: {words}" for count, words in fixed.items()] if len(set(fixed.values())) > 1 else []
     axes.set_title("\n".join(differ) or next(iter(fixed.values())), loc="left")
     return rows
@@ -140,7 +150,7 @@ def draw_search_line(
 
 def draw_optimal(axes: Axes, optimal: pd.DataFrame, searched: searches.Parameter, styles: dict[float, Style]) -> None:
     """The configuration that joins the best values, as a star behind what else is there."""
-    for (num_tasks, x), same in plotting.groups(optimal, ["num_tasks", searched.column]):
+    for (num_tasks, x), same in style.groups(optimal, ["num_tasks", searched.column]):
         look: dict[str, Any] = {
             "marker": "*",
             "markersize": STAR,
@@ -157,11 +167,11 @@ def add_line_legend(
 ) -> None:
     """Numbers of tasks, the star with its settings, and what hollow means."""
     handles = [
-        Line2D([], [], linestyle=styles[count].line, label=f"{count} tasks", **plotting.filled(styles[count]))
+        Line2D([], [], linestyle=styles[count].line, label=f"{count} tasks", **style.filled(styles[count]))
         for count in sorted(rows["num_tasks"].unique())
     ]
-    for num_tasks, same in plotting.groups(optimal, "num_tasks"):
-        values = ", ".join(f"{p.letter} = {number(same[p.column].iloc[0])}" for p in (SEGMENTS, DENSITY, SPARSITY))
+    for num_tasks, same in style.groups(optimal, "num_tasks"):
+        values = ", ".join(f"{p.letter} = {as_text(same[p.column].iloc[0])}" for p in (SEGMENTS, DENSITY, SPARSITY))
         star: dict[str, Any] = {
             "marker": "*",
             "markersize": STAR - 2,
@@ -170,7 +180,7 @@ def add_line_legend(
         }
         handles.append(Line2D([], [], linestyle="none", label=f"optimal, {num_tasks} tasks:\n{values}", **star))
     if rows["published"].notna().any():
-        handles.append(plotting.published_handle(reduced))
+        handles.append(style.published_handle(reduced))
     beside(axes, handles)
 
 
@@ -192,26 +202,26 @@ def draw_si_search(table: pd.DataFrame, title: str) -> Figure:
         table: kind search, as `style.read_table` gives it.
     Raises: ValueError if it has none of them.
     """
-    runs = searches.with_value(searches.final_runs(searches.chosen(table, SI_LABELS)), SEGMENTS)
+    runs = searches.with_value(searches.final_runs(searches.of_searches(table, SI_LABELS)), SEGMENTS)
     rows = searches.means(runs, ["num_tasks", "search", SEGMENTS.column])
     rows = rows.assign(x=rows[SEGMENTS.column] * rows["search"].map(SI_APART))
-    widths = [4 + same[SEGMENTS.column].nunique() for _, same in plotting.groups(rows, "num_tasks")]
-    reduced = plotting.is_reduced(table)
-    with plotting.small_settings():
-        figure = plotting.new_figure((min(5.0 + 2.2 * len(widths), 11.0), 4.8))
+    widths = [4 + same[SEGMENTS.column].nunique() for _, same in style.groups(rows, "num_tasks")]
+    reduced = style.is_reduced(table)
+    with style.small_settings():
+        figure = style.new_figure((min(5.0 + 2.2 * len(widths), 11.0), 4.8))
         panels = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
-        for axes, (num_tasks, same) in zip(panels, plotting.groups(rows, "num_tasks"), strict=True):
-            for name, line in plotting.groups(same, "search"):
+        for axes, (num_tasks, same) in zip(panels, style.groups(rows, "num_tasks"), strict=True):
+            for name, line in style.groups(same, "search"):
                 look: dict[str, Any] = {"markersize": STAR} if name == ALONE else {}
                 searches.draw_spread(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", reduced)
-                plotting.draw_ours(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", **look)
-            plotting.log_ticks(axes, same[SEGMENTS.column], room=0.08)
+                style.draw_ours(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", **look)
+            style.log_ticks(axes, same[SEGMENTS.column], room=0.08)
             axes.set(xlabel=f"{SEGMENTS.axis}{' (log scale)' if same[SEGMENTS.column].nunique() > 1 else ''}")
             axes.set_title(f"{num_tasks} tasks", loc="left")
         searches.accuracy_axes(panels, shared=True)
         beside(panels[-1], si_handles(rows, reduced))
         note = " The two searches stand a little apart." if {BOTH, CONTROL} <= set(rows["search"]) else ""
-        plotting.label_figure(figure, title, searches.mean_caption(table, rows) + note, reduced)
+        style.label_figure(figure, title, searches.mean_caption(table, rows) + note, reduced)
     return figure
 
 
@@ -219,10 +229,11 @@ def si_handles(rows: pd.DataFrame, reduced: bool) -> list[Line2D]:
     """The searches that are there, by what Synaptic Intelligence protects, and what hollow means."""
     handles = []
     for name in (name for name in SI_LABELS if name in set(rows["search"])):
-        style, line = SI_STYLES[name], "none" if name == ALONE else SI_STYLES[name].line
-        look = plotting.filled(style) | ({"markersize": STAR - 2} if name == ALONE else {})
-        handles.append(Line2D([], [], linestyle=line, label=plotting.wrap(SI_LABELS[name], 28), **look))
-    return handles + ([plotting.published_handle(reduced)] if rows["published"].notna().any() else [])
+        own = SI_STYLES[name]
+        line = "none" if name == ALONE else own.line
+        look = style.filled(own) | ({"markersize": STAR - 2} if name == ALONE else {})
+        handles.append(Line2D([], [], linestyle=line, label=style.wrap(SI_LABELS[name], 28), **look))
+    return handles + ([style.published_handle(reduced)] if rows["published"].notna().any() else [])
 
 
 # -- the cross search and the strength of Synaptic Intelligence ----------------------------------------
@@ -234,30 +245,30 @@ def draw_cross_search(table: pd.DataFrame, title: str) -> Figure:
     Args:
         table: kind search, as `style.read_table` gives it. Raises: ValueError if it lacks the search.
     """
-    runs = searches.final_runs(searches.chosen(table, ["cross_search"]))
+    runs = searches.final_runs(searches.of_searches(table, ["cross_search"]))
     for parameter in (SEGMENTS, DENSITY, SPARSITY, RATE):
         searches.with_value(runs, parameter)
     facets = ["num_tasks", SPARSITY.column]
     rows = searches.means(runs, [*facets, SEGMENTS.column, RATE.column, DENSITY.column])
-    places, styles = searches.ordinal(rows[DENSITY.column]), searches.hues(rows[RATE.column])
-    rows = rows.assign(x=rows[DENSITY.column].map(places))
-    down, across = [key for key, _ in plotting.groups(rows, facets)], sorted(rows[SEGMENTS.column].unique())
-    with plotting.small_settings():
+    positions, styles = searches.equal_distances(rows[DENSITY.column]), searches.hues(rows[RATE.column])
+    rows = rows.assign(x=rows[DENSITY.column].map(positions))
+    down, across = [key for key, _ in style.groups(rows, facets)], sorted(rows[SEGMENTS.column].unique())
+    with style.small_settings():
         size = (max(2.3 * len(across) + 1.6, 6.5), max(2.1 * len(down) + 1.6, 4.2))
-        figure = plotting.new_figure(size)
+        figure = style.new_figure(size)
         grid = figure.subplots(len(down), len(across), squeeze=False, sharey=True)
         for line, (num_tasks, sparsity) in zip(grid, down, strict=True):
             for axes, segments in zip(line, across, strict=True):
                 here = (rows["num_tasks"] == num_tasks) & (rows[SPARSITY.column] == sparsity)
-                draw_hues(axes, rows[here & (rows[SEGMENTS.column] == segments)], RATE, styles, places)
-                axes.set_title(f"S = {number(segments)}, q = {number(sparsity)}, {num_tasks} tasks", loc="left")
-        for place, line in enumerate(grid):
-            searches.accuracy_axes(line, shared=True, margins=place == 0)
+                draw_hues(axes, rows[here & (rows[SEGMENTS.column] == segments)], RATE, styles, positions)
+                axes.set_title(f"S = {as_text(segments)}, q = {as_text(sparsity)}, {num_tasks} tasks", loc="left")
+        for index, line in enumerate(grid):
+            searches.accuracy_axes(line, shared=True, margins=index == 0)
         for axes in grid[-1]:
             axes.set_xlabel(DENSITY.axis)
         beside(grid[0, -1], hue_handles(styles), RATE.words)
         note = "S: segments per unit; q: weight sparsity (fraction of zeros); activation densities at equal distances."
-        plotting.label_figure(figure, title, f"{searches.mean_caption(table, rows)} {note}", plotting.is_reduced(table))
+        style.label_figure(figure, title, f"{searches.mean_caption(table, rows)} {note}", style.is_reduced(table))
     return figure
 
 
@@ -267,40 +278,39 @@ def draw_strengths(table: pd.DataFrame, title: str) -> Figure:
     Args:
         table: kind search, as `style.read_table` gives it. Raises: ValueError if it lacks the search.
     """
-    runs = searches.final_runs(searches.chosen(table, ["si_masse"]))
+    runs = searches.final_runs(searches.of_searches(table, ["si_masse"]))
     for parameter in (STRENGTH, DAMPING):
         searches.with_value(runs, parameter)
     rows = searches.means(runs, ["num_tasks", DAMPING.column, STRENGTH.column])
-    places, styles = searches.ordinal(rows[STRENGTH.column]), searches.hues(rows[DAMPING.column])
-    rows = rows.assign(x=rows[STRENGTH.column].map(places))
+    positions, styles = searches.equal_distances(rows[STRENGTH.column]), searches.hues(rows[DAMPING.column])
+    rows = rows.assign(x=rows[STRENGTH.column].map(positions))
     counts = sorted(rows["num_tasks"].unique())
-    with plotting.small_settings():
-        figure = plotting.new_figure((min(4.6 * len(counts) + 2.6, 12.0), 4.6))
+    with style.small_settings():
+        figure = style.new_figure((min(4.6 * len(counts) + 2.6, 12.0), 4.6))
         panels = figure.subplots(1, len(counts), squeeze=False, sharey=True)[0]
         for axes, num_tasks in zip(panels, counts, strict=True):
-            draw_hues(axes, rows[rows["num_tasks"] == num_tasks], DAMPING, styles, places)
+            draw_hues(axes, rows[rows["num_tasks"] == num_tasks], DAMPING, styles, positions)
             axes.set_title(f"{num_tasks} tasks", loc="left")
             axes.set_xlabel(f"{STRENGTH.axis} (0: without Synaptic Intelligence)")
         searches.accuracy_axes(panels, shared=True)
         beside(panels[-1], hue_handles(styles), DAMPING.axis)
         note = f"{searches.mean_caption(table, rows)} Strengths stand at equal distances."
-        plotting.label_figure(figure, title, note, plotting.is_reduced(table))
+        style.label_figure(figure, title, note, style.is_reduced(table))
     return figure
 
 
 def draw_hues(
-    axes: Axes, rows: pd.DataFrame, hue: searches.Parameter, styles: dict[float, Style], places: dict[float, int]
+    axes: Axes, rows: pd.DataFrame, hue: searches.Parameter, styles: dict[float, Style], positions: dict[float, int]
 ) -> None:
     """A line per value of `hue` over values at equal distances."""
-    searches.number_ticks(axes, places)
-    for value, line in plotting.groups(rows, hue.column):
+    searches.number_ticks(axes, positions)
+    for value, line in style.groups(rows, hue.column):
         where = [column for column in ("num_tasks", SEGMENTS.column, SPARSITY.column) if column in rows]
-        name = "-".join(number(item) for item in (*line.iloc[0][where], value))
-        plotting.draw_ours(axes, line, styles[value], f"{hue.column}-{name}", markersize=6)
+        name = "-".join(as_text(item) for item in (*line.iloc[0][where], value))
+        style.draw_ours(axes, line, styles[value], f"{hue.column}-{name}", markersize=6)
 
 
 def hue_handles(styles: dict[float, Style]) -> list[Line2D]:
     return [
-        Line2D([], [], linestyle=style.line, label=number(value), **plotting.filled(style))
-        for value, style in styles.items()
+        Line2D([], [], linestyle=own.line, label=as_text(value), **style.filled(own)) for value, own in styles.items()
     ]

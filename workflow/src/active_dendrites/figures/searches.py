@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from active_dendrites.evaluation.metrics import summarise
-from active_dendrites.figures import style as plotting
+from active_dendrites.figures import style
 from active_dendrites.figures.style import BLUE, GREEN, INK, NOTE, VERMILION, Style
 
 
@@ -100,15 +100,15 @@ def means(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def chosen(table: pd.DataFrame, searches: Iterable[str]) -> pd.DataFrame:
+def of_searches(table: pd.DataFrame, searches: Iterable[str]) -> pd.DataFrame:
     """The rows of these searches. Raises: ValueError if there are none."""
-    found = table[table["search"].isin(list(searches))]
-    if found.empty:
+    rows = table[table["search"].isin(list(searches))]
+    if rows.empty:
         raise ValueError(f"search: found {sorted(table['search'].unique())}, expected one of {', '.join(searches)}")
-    return found
+    return rows
 
 
-def number(value: float) -> str:
+def as_text(value: float) -> str:
     """A setting as in the paper: 0.05, 10."""
     return f"{value:g}"
 
@@ -117,7 +117,7 @@ def fixed(runs: pd.DataFrame, searched: Parameter) -> str:
     """What is the same in all these runs, of the three searched settings, in letters: S = 10, q = 0.5."""
     others = [parameter for parameter in SWEEPS.values() if parameter != searched]
     same = [(p.letter, runs[p.column].iloc[0]) for p in others if runs[p.column].nunique() == 1]
-    return ", ".join(f"{letter} = {number(value)}" for letter, value in same)
+    return ", ".join(f"{letter} = {as_text(value)}" for letter, value in same)
 
 
 def fixed_title(runs: pd.DataFrame, searched: Parameter) -> str:
@@ -130,9 +130,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     runs = final_runs(table)
     order = list(dict.fromkeys(runs["variant"]))
     rows = means(runs, ["variant", "num_tasks"])
-    rows = rows.assign(place=rows["variant"].map(order.index), label=rows["variant"]).sort_values("place")
+    rows = rows.assign(rank=rows["variant"].map(order.index), label=rows["variant"]).sort_values("rank")
     heading = "Accuracy after the last task, % ± 95 % interval, by number of tasks"
-    return plotting.readable(rows, heading, plotting.is_reduced(table))
+    return style.readable(rows, heading, style.is_reduced(table))
 
 
 # -- captions -----------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 def mean_caption(table: pd.DataFrame, rows: pd.DataFrame, first: str = "") -> str:
     """What marks of means stand for, and how many seeds are behind them."""
     measured = rows.loc[rows["value"].notna(), "n"]
-    sentences = [first or f"Mean accuracy over all tasks, after the last one was learned; {counted(measured)}."]
+    sentences = [first or f"Mean accuracy over all tasks, after the last one was learned; {per_setting(measured)}."]
     if rows["low"].notna().any():
         single = "; none for a single seed" if (rows["n"] == 1).any() else ""
         sentences.append(f"Bars, where wider than the marker: 95 % t-interval over seeds{single}.")
@@ -154,31 +154,31 @@ def mean_caption(table: pd.DataFrame, rows: pd.DataFrame, first: str = "") -> st
 def missing_words(rows: pd.DataFrame) -> list[str]:
     """The sentence of a caption on means, as `means` gives them, that were not run."""
     not_run = rows["value"].isna()
-    return plotting.missing_words(not_run, not_run & rows["published"].notna())
+    return style.missing_words(not_run, not_run & rows["published"].notna())
 
 
 def published_sentence(table: pd.DataFrame, rows: pd.DataFrame) -> str:
     """What hollow means in a figure of a search."""
     spread = "mean and standard deviation" if rows["published_std"].notna().any() else "mean"
-    return plotting.published_words(plotting.is_reduced(table), spread) + "."
+    return style.published_words(style.is_reduced(table), spread) + "."
 
 
-def counted(counts: pd.Series) -> str:
-    return f"{plotting.count_seeds(counts)} per setting"
+def per_setting(counts: pd.Series) -> str:
+    return f"{style.count_seeds(counts)} per setting"
 
 
 # -- axes and marks -----------------------------------------------------------------------------------
 
 
-def ordinal(values: Iterable[float]) -> dict[float, int]:
-    """Places at equal distances, in order."""
-    return {value: place for place, value in enumerate(sorted(set(values)))}
+def equal_distances(values: Iterable[float]) -> dict[float, int]:
+    """Positions at equal distances, in order."""
+    return {value: position for position, value in enumerate(sorted(set(values)))}
 
 
-def number_ticks(axes: Axes, places: dict[float, int], at_least: int = 1) -> None:
+def number_ticks(axes: Axes, positions: dict[float, int], at_least: int = 1) -> None:
     """An axis with values at equal distances and room for `at_least` as many."""
-    axes.set_xticks(list(places.values()), [number(value) for value in places])
-    middle, half = (len(places) - 1) / 2, max(len(places), at_least) / 2 + 0.05
+    axes.set_xticks(list(positions.values()), [as_text(value) for value in positions])
+    middle, half = (len(positions) - 1) / 2, max(len(positions), at_least) / 2 + 0.05
     axes.set_xlim(middle - half, middle + half)
 
 
@@ -190,12 +190,12 @@ def panels(figure: Figure, names: Sequence[str], counts: Sequence[int]) -> Itera
 
 def accuracy_axes(panels: Iterable[Axes], shared: bool = False, margins: bool = True) -> None:
     """A few round ticks, margins, nothing beyond 0 and 100 %; a shared axis is widened and labelled once."""
-    for place, axes in enumerate(panels):
+    for index, axes in enumerate(panels):
         bottom, top = axes.get_ylim()
-        margin = 0.0 if (shared and place) or not margins else 0.04 * (top - bottom)
+        margin = 0.0 if (shared and index) or not margins else 0.04 * (top - bottom)
         axes.set_ylim(max(bottom - margin, 0), min(top + margin, 101))
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        axes.set_ylabel("" if shared and place else "Accuracy, %")
+        axes.set_ylabel("" if shared and index else "Accuracy, %")
         sns.despine(ax=axes)
 
 
@@ -206,16 +206,16 @@ def sequential(values: Iterable[float]) -> dict[float, str]:
     return {value: to_hex(shade) for value, shade in zip(known, shades, strict=True)}
 
 
-def draw_spread(axes: Axes, rows: pd.DataFrame, style: Style, name: str, faded: bool, **look: Any) -> None:
+def draw_spread(axes: Axes, rows: pd.DataFrame, own: Style, name: str, faded: bool, **look: Any) -> None:
     """Published means, hollow, with their standard deviations where known."""
-    plotting.draw_published(axes, rows, style, name, faded, **look)
+    style.draw_published(axes, rows, own, name, faded, **look)
     known = rows[rows["published_std"].notna() & rows["published"].notna()]
     if not known.empty:
         bars: dict[str, Any] = {
             "fmt": "none",
-            "ecolor": style.colour,
+            "ecolor": own.colour,
             "elinewidth": 1.0,
-            "alpha": plotting.FADED if faded else 1,
+            "alpha": style.FADED if faded else 1,
         }
         axes.errorbar(known["x"], known["published"], known["published_std"], zorder=3.2, **bars)
         axes.collections[-1].set_gid(f"published-std-{name}")
@@ -229,4 +229,4 @@ def no_runs(axes: Axes) -> None:
 
 def hues(values: Iterable[float]) -> dict[float, Style]:
     """A style for each value, in order."""
-    return {value: HUES[place % len(HUES)] for place, value in enumerate(sorted(set(values)))}
+    return {value: HUES[index % len(HUES)] for index, value in enumerate(sorted(set(values)))}

@@ -49,7 +49,7 @@ NEEDED = {
 TEXT = ("experiment", "scale", "variant", "label", "seeds", "panel", "search")  # columns; the others are numbers
 Range = tuple[float, float]
 REDUCED = "Reduced scale: not the paper's setting"
-TOLD = ("xdg", "si_xdg")  # variants that are told the task at test (method 9.2)
+GIVEN_TASK = ("xdg", "si_xdg")  # variants that are told the task at test (method 9.2)
 LineStyle = Literal["-", "--", "-.", ":", "none"]
 
 
@@ -169,25 +169,25 @@ def count_seeds(counts: pd.Series) -> str:
     return "1 seed" if most == 1 else f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Names in a sentence: one, two and three."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def short(labels: pd.Series) -> str:
+def short_labels(labels: pd.Series) -> str:
     """Labels in a sentence, each once, without what they say in brackets."""
-    return listed(dict.fromkeys(label.partition(" (")[0] for label in labels))
+    return join_names(dict.fromkeys(label.partition(" (")[0] for label in labels))
 
 
-def told_words(rows: pd.DataFrame) -> list[str]:
+def given_task_words(rows: pd.DataFrame) -> list[str]:
     """The sentence of a caption on variants that are told the task at test; none if the rows have none."""
-    told = rows.loc[rows["variant"].isin(TOLD), "label"]
+    told = rows.loc[rows["variant"].isin(GIVEN_TASK), "label"]
     if told.empty:
         return []
     verb = "is" if told.nunique() == 1 else "are"
     others = ", the others are not" if rows["variant"].nunique() > told.nunique() else ""
-    return [f"{short(told)} {verb} told at test which task an image is from{others}."]
+    return [f"{short_labels(told)} {verb} told at test which task an image is from{others}."]
 
 
 def missing_words(not_run: pd.Series, alone: pd.Series) -> list[str]:
@@ -221,10 +221,10 @@ def readable(rows: pd.DataFrame, heading: str, reduced: bool, digits: int = 2) -
                 lines[known["label"].iloc[0], name] = dict(texts)
     counts = sorted(rows["num_tasks"].unique())
     shown = pd.DataFrame.from_dict(lines, orient="index", columns=counts).fillna("–")
-    return headed(shown, heading, reduced)
+    return with_heading(shown, heading, reduced)
 
 
-def headed(shown: pd.DataFrame, heading: str, reduced: bool) -> pd.DataFrame:
+def with_heading(shown: pd.DataFrame, heading: str, reduced: bool) -> pd.DataFrame:
     """A table for eyes with a heading above its columns, stamped at reduced scale."""
     heading = f"{REDUCED}. {heading}" if reduced else heading
     return shown.set_axis(pd.MultiIndex.from_product([[heading], shown.columns]), axis="columns")
