@@ -4,7 +4,7 @@ With g the gradient of a weight, Adam's moments and its step (method 4) are, but
 
     m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2,    theta <- theta - rate m / (sqrt(v) + epsilon).
 
-*Never active.* A reset sets m = v = 0. While every gradient since then is zero, m and v stay zero and each step is
+*Not yet activated.* A reset sets m = v = 0. While every gradient since then is zero, m and v stay zero and each step is
 0 / epsilon: the weight does not move, to the bit. So a weight rests from Adam's reset until its first gradient. Without
 a reset between tasks this is since the training began. The gradient is zero
 
@@ -16,7 +16,7 @@ a reset between tasks this is since the training began. The gradient is zero
 The penalty of Synaptic Intelligence adds 2 strength importance (theta - anchor) to g. It is zero too: the anchor is
 where the weight stood when the task began, or the training; since then it has not moved.
 
-*No longer active.* n steps after its last gradient, a weight has beta1^n of the first moment left: after
+*At rest again.* n steps after its last gradient, a weight has beta1^n of the first moment left: after
 `momentum_steps` it rests again, for what would move it is lost in rounding. Its second moment goes on decaying. When
 the next gradient comes, v is multiplied by beta2 to the power of the steps that were left out.
 
@@ -37,7 +37,7 @@ def needs_moments(run: RunConfig, within_task: bool) -> bool:
 
 
 def momentum_steps(epsilon: float, beta1: float) -> int:
-    """Steps after its last gradient in which a weight still moves under Adam: what is left then is lost in rounding.
+    """For how many steps after its last gradient a weight still moves: what is left of m then is lost in rounding.
 
     Args:
         epsilon: the relative spacing of numbers, 2e-16 in float64.
@@ -46,5 +46,5 @@ def momentum_steps(epsilon: float, beta1: float) -> int:
 
 
 def steps_to(fraction: float, beta: float) -> int:
-    """How many factors of beta make so small a fraction."""
+    """The smallest n with beta^n at or below the fraction; 1 for beta = 0."""
     return math.ceil(math.log(fraction) / math.log(beta)) if beta > 0 else 1

@@ -1,4 +1,4 @@
-"""What the training loop asks of a learner: to learn step by step, to be tested, to be saved between steps."""
+"""The interface of learners: they learn step by step, are tested, and are saved between two steps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ class Epoch(ABC):
     @property
     @abstractmethod
     def steps_taken(self) -> int:
-        """Steps that each seed has learned; where they take turns, their mean."""
+        """How many steps each seed has learned; where seeds take turns, the mean over them."""
 
     @property
     @abstractmethod
@@ -28,7 +28,7 @@ class Epoch(ABC):
 
     @abstractmethod
     def learn_step(self) -> None:
-        """The next step."""
+        """Learn the next batch."""
 
     @abstractmethod
     def losses(self) -> list[float]:
@@ -83,16 +83,16 @@ class Learner(ABC, Generic[E]):
 
     @abstractmethod
     def evaluate(self, which: Sequence[int]) -> "Tested":
-        """Test these tasks, by their index from 0; of context networks, with the prototypes known so far."""
+        """Test tasks, given by index from 0; the contexts of images are the nearest of the prototypes known so far."""
 
     @property
     @abstractmethod
     def changeable_bytes(self) -> int:
-        """How large the `changes` of a seed are that hold everything."""
+        """The size of a seed's `changes` when they hold everything."""
 
     @abstractmethod
     def state(self, epoch: E | None) -> Iterator[State]:
-        """Of each seed, what the rest depends on but for `changes`; one after the other, since they may be large.
+        """What the rest of the training depends on, besides `changes`: a state for each seed, made when asked for.
 
         Args:
             epoch: the one that is being learned; None between tasks, when less is needed.
@@ -100,7 +100,7 @@ class Learner(ABC, Generic[E]):
 
     @abstractmethod
     def changes(self, epoch: E | None, everything: bool) -> list[State]:
-        """Of each seed, what has moved since this was called last, or everything; nothing where nothing has."""
+        """For each seed, what has changed since the last call, or everything; empty where nothing has changed."""
 
     @abstractmethod
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:

@@ -1,8 +1,9 @@
-"""Matrix products: in the precision that the settings name, and on a CPU by the library that is fast there.
+"""Matrix products in the precision that the settings name; on a CPU, by the library that is fast there.
 
-float32 and float64 are what they say. tf32 and bfloat16 round what enters a product, forward and backward, to 10
-and 7 bits after the leading one; sums, weights and everything else stay float32. A GPU does so in its hardware;
-elsewhere rounding beforehand gives the same up to the order of sums, so that accuracy can be studied anywhere.
+float32 and float64 products are exact up to the order of sums. tf32 and bfloat16 round what enters a product, forward
+and backward, to 10 and 7 bits after the leading one; sums, weights and everything else stay float32. A GPU does
+so in its hardware; elsewhere rounding beforehand gives the same up to the order of sums, so that accuracy can be studied
+anywhere.
 
 Letters: R seeds, learned side by side; M, K, N rows, summed, columns.
 """
@@ -69,7 +70,7 @@ class Products:
         self.tf32_in_hardware = on_gpu and precision == "tf32"
 
     def operand(self, x: Tensor) -> Tensor:
-        """x as it enters products: made once, used in several."""
+        """x as it enters products; made once where several products need it."""
         return self.rounded(x)
 
     def multiply(self, a: Tensor, b: Tensor) -> Tensor:

@@ -32,9 +32,15 @@ def forward(
     gates: list[Tensor] | None = None,
     keep: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Logits (B, classes) of x (B, P), with a context for each sample, (B, C); and the last hidden layer's output.
+    """The forward pass. Source: method 2.
 
-    gates: of the task, for each hidden layer (U,) 0 or 1. keep: factors of dropout, of inputs and each hidden layer.
+    Args:
+        theta: the network's parameters by name.
+        x: (B, P).
+        contexts: of each sample, (B, C); none without dendrites.
+        gates: of the task, for each hidden layer (U,), 0 or 1.
+        keep: factors of dropout, of inputs and of each hidden layer.
+    Returns: logits (B, classes), and the output of the last hidden layer, (B, U).
     """
     x = x if keep is None else x * keep[0]
     for index, units in enumerate(run.network.hidden_units):
@@ -79,6 +85,7 @@ class TextbookNetwork:
         self.reset_adam()
 
     def reset_adam(self) -> None:
+        """Begin with moments of zero."""
         run, (beta1, beta2) = self.run, self.run.adam_betas
         self.adam = torch.optim.Adam(
             self.theta.values(), run.learning_rate, (beta1, beta2), run.adam_epsilon, foreach=False
@@ -92,7 +99,7 @@ class TextbookNetwork:
         gates: list[Tensor] | None = None,
         keep: list[Tensor] | None = None,
     ) -> float:
-        """Learn one batch (B, P), each sample with a context of its own, (B, C); returns the loss before."""
+        """Learn one batch; returns the loss before. The arguments are those of `forward`, with labels (B,)."""
         theta, si = self.theta, self.si
         logits, _ = forward(theta, self.run, x, contexts, gates, keep)
         loss = torch.nn.functional.cross_entropy(logits, labels)
@@ -158,10 +165,12 @@ class PlainContexts:
             self.clusters = PlainClusters(len(self.pixels), run.context.exemplars, run.context.acceptance, draws)
 
     def of_task(self, train_x: Tensor) -> None:
+        """A task begins, with these images, (N, P)."""
         if not self.infers:
             self.prototypes.append(train_x.mean(0))
 
     def of_batch(self, x: Tensor) -> Tensor:
+        """The context of a training batch, (B, P) -> (B, C)."""
         if self.infers:
             index = self.clusters.assign(x[:, self.pixels].double())
             self.prototypes = [mean.to(x.dtype) for mean in self.clusters.means]
@@ -169,6 +178,7 @@ class PlainContexts:
         return self.prototypes[-1].expand(len(x), -1)
 
     def of_images(self, x: Tensor) -> Tensor:
+        """The prototype nearest to each test image, (B, P) -> (B, C)."""
         nearest = torch.stack([(x[:, self.pixels] - p).square().sum(1) for p in self.prototypes]).argmin(0)
         return torch.stack(self.prototypes)[nearest]
 

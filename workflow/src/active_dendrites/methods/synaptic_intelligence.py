@@ -16,8 +16,8 @@ class SynapticIntelligence:
     """Protects weights by how much they lowered the loss of earlier tasks. Source: method 5.
 
     The penalty strength * sum(importance * (theta - anchor)^2) enters through its gradient, which is written
-    down: it needs no graph. From which task on, and which gradient is integrated, are settings. All state stays
-    where it is in memory, and what depends on the task is a tensor, so that a step can be recorded once.
+    down: it needs no graph. The first penalised task, and which gradient is integrated, are settings. State never moves
+    in memory, and what depends on the task is a tensor, so that a step can be recorded once.
 
     Args:
         config: strength, damping and the two readings of the definition.
@@ -36,7 +36,7 @@ class SynapticIntelligence:
         self.tasks_learned = 0
 
     def take_over(self, importance: list[Tensor]) -> None:
-        """Protect other weights from here on, those that the parameters hold now, with the importance they had."""
+        """Protect other weights from now on, those that the parameters hold now, given their importance."""
         torch._foreach_copy_(self.importance, importance)
         torch._foreach_copy_([*self.anchor, *self.previous], [*self.parameters, *self.parameters])
 

@@ -4,7 +4,7 @@ Units that are off respond with zero and get no gradient, so no weight from or t
 `learners.lazy_adam`). So each task has a network of a fifth of the units, a fifteenth of the weights, and nothing
 changes but the time it takes.
 
-Three hooks of the dense learner: `enter` before a task, `leave` after it, and `parameters_of` with `gates_of` in tests.
+The dense learner calls `enter` before a task, `leave` after it, and `parameters_of` and `gates_of` to test one.
 
 Letters: R seeds, learned side by side, T tasks, U units, K units of a subnetwork.
 """
@@ -28,7 +28,7 @@ class Subnetworks:
 
     Args:
         runs: settings, equal but for the seed.
-        tasks: how many, and where.
+        tasks: their number, pixels and device.
         full: parameters of the full networks, (R, ...): weight, bias, weight, bias, ...; learned in place.
 
     Attributes:
@@ -81,11 +81,11 @@ class Subnetworks:
         return [parameter[index] for parameter, index in zip(self.full, self._indices(task), strict=True)]
 
     def gates_of(self, task: int) -> list[Tensor]:
-        """For each hidden layer (R, 1, K)."""
+        """The gates of a task, for each hidden layer (R, 1, K)."""
         return [gates[:, task, None] for gates in self.all_gates]
 
     def tensors(self) -> dict[str, list[Tensor]]:
-        """What a checkpoint holds, by the names that it has there."""
+        """The tensors that a checkpoint holds, by their names in it."""
         return {"whole": list(self.full), "whole_importance": self.importance}
 
     def activity_of_all(self, activity: Tensor, task: int, num_units: int) -> Tensor:

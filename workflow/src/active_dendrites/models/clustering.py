@@ -131,7 +131,7 @@ class OnlineClusters:
         self.draws.set_state(snapshot["draws"])
 
     def assign(self, batch: Rows) -> int:
-        """Give the batch, (B, m), to the first cluster that accepts it, or else to a new one; returns which.
+        """Give the batch, (B, m), to the first cluster that accepts it, or else to a new one; returns its index.
 
         Raises: ValueError if it has another number of pixels, or too few rows for the test.
         """
@@ -152,7 +152,7 @@ class OnlineClusters:
         return critical_t2(n1, n2, self.num_pixels, self.acceptance)
 
     def _first_accepting(self, batch: Sample) -> int | None:
-        """The first cluster that accepts."""
+        """The index of the first cluster that accepts the batch."""
         num_rows = len(batch.centred)
         critical = [self._critical(len(kept), num_rows) for kept in self.exemplars]
         for index, bound in enumerate(self._bounds(batch)):

@@ -25,7 +25,7 @@ class Contexts(Protocol):
 
     @property
     def size(self) -> int:
-        """C."""
+        """C, the number of entries of a context."""
 
     @property
     def fixed(self) -> bool:
@@ -33,7 +33,7 @@ class Contexts(Protocol):
 
     @property
     def prototypes(self) -> Tensor:
-        """(N, C), those known so far."""
+        """The prototypes known so far, (N, C)."""
 
     @property
     def templates(self) -> Tensor:
@@ -53,13 +53,13 @@ class Contexts(Protocol):
         """A context for each batch, (batches, C), where they are not fixed; depends on the images alone."""
 
     def snapshot(self) -> State:
-        """All that the contexts to come depend on, as it is now; the calls below may be made later."""
+        """All that later contexts depend on, as it is now; `state` and `changes` may be asked of it later."""
 
     def state(self, snapshot: State) -> State:
-        """What of a snapshot is always saved; see `Learner`."""
+        """The part of a snapshot that every checkpoint holds; see `Learner`."""
 
     def changes(self, snapshot: State, everything: bool) -> State:
-        """What of a snapshot is large and has changed since this was called last."""
+        """The part of a snapshot that is large and has changed since the last call."""
 
     def restore(self, state: State, changes: Sequence[State]) -> None:
         """Take over a state and all changes."""

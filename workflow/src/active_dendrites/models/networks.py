@@ -18,7 +18,7 @@ from active_dendrites.settings.segment_rules import SEGMENT_RULES
 
 
 class Network(nn.Module):
-    """Source: method 2.1 to 2.4.
+    """Hidden layers, each with its gates and winners, and a linear head. Source: method 2.1 to 2.4.
 
     Args:
         config: sizes, densities and segments.
@@ -95,12 +95,12 @@ class Network(nn.Module):
 
 
 def make_network(run: RunConfig, tasks: PermutedTasks, context_size: int) -> Network:
-    """Where a run starts: the network of its seed, on the device of its tasks."""
+    """The network that a run starts with, on the device of its tasks."""
     network = Network(run.network, tasks.num_pixels, context_size, run.seed, tasks.dtype)
     return network.to(tasks.train_bytes.device)
 
 
 def as_dtype(precision: str) -> torch.dtype:
-    """Of weights, sums and optimiser state: tf32 and bfloat16 are for what enters matrix products alone."""
+    """The type of weights, sums and optimiser state: tf32 and bfloat16 concern only what enters matrix products."""
     single, double = torch.float32, torch.float64
     return choose("numerics.precision", precision, float32=single, float64=double, tf32=single, bfloat16=single)

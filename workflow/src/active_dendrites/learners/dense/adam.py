@@ -1,4 +1,4 @@
-"""Adam over whole tensors, with state that stays where it is."""
+"""Adam over whole tensors, with state whose memory never moves."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from active_dendrites.settings.run import RunConfig
 
 
 class Adam:
-    """PyTorch's fused Adam with state that stays where it is, without weight decay. Source: method 4, 9.2.
+    """PyTorch's fused Adam, without weight decay, with state whose memory never moves. Source: method 4, 9.2.
 
     Args:
         parameters: of R networks, (R, ...).
@@ -25,6 +25,7 @@ class Adam:
         self.steps = [torch.zeros((), device=p.device) for p in parameters]
 
     def step(self, gradients: list[Tensor]) -> None:
+        """One step of Adam on all parameters, given their gradients, in the order and shapes of the parameters."""
         (beta1, beta2), rate, epsilon = self.run.adam_betas, self.run.learning_rate, self.run.adam_epsilon
         limit = self.run.update_norm_limit
         before = [p.clone() for p in self.parameters] if limit else []

@@ -8,14 +8,14 @@ WARM_UP = 3  # calls before the recording, as PyTorch advises: libraries load an
 
 
 class Replayed:
-    """Calls a step: the first times as it is, then by replaying a recording of its kernels.
+    """Runs a step: the first times directly, then by replaying a recording of its kernels.
 
-    The same kernels on the same memory, so the same bits. The first calls are steps of the training like all others
-    and a recording runs nothing, so no state has to be put back.
+    A replay runs the same kernels on the same memory, so it gives the same bits. The first calls are steps of the
+    training like all others, and recording runs nothing, so no state has to be restored.
 
     Args:
-        step: reads and changes only tensors that stay where they are, and never waits for the device.
-        generators: on the device, those that the step draws from; they move on with each replay.
+        step: reads and changes only tensors whose memory never moves, and never waits for the device.
+        generators: on the device, those that the step draws from; each replay advances them.
     """
 
     def __init__(self, step: Callable[[], None], generators: Sequence[torch.Generator] = ()) -> None:

@@ -13,7 +13,7 @@ from active_dendrites.settings.run import RunConfig
 
 
 class Dropout:
-    """What each step keeps, scaled up so that sums keep their mean; each seed draws from a generator of its own.
+    """Draws what each step keeps, scaled up so that sums keep their mean; each seed has a generator of its own.
 
     Args:
         runs: settings, equal but for the seed.

@@ -24,24 +24,25 @@ class Layer:
         return inputs, weight, products.multiply(inputs, weight.mT).add_(self.bias[:, None])
 
     def rezero(self) -> None:
+        """Set the masked weights to zero again, after an optimiser step."""
         if self.mask is not None:
             self.weight.mul_(self.mask)
 
 
 def stacked_layer(same: Sequence[MaskedLinear]) -> Layer:
-    """One layer of R networks, whose parameters become views of it."""
+    """One layer made of the same layer of R networks, whose parameters become views of it."""
     masks = [layer.mask for layer in same if layer.mask is not None]  # of all or none
     mask = torch.stack(masks) if masks else None
     return Layer(stacked([layer.weight for layer in same]), stacked([layer.bias for layer in same]), mask)
 
 
 def parameters_of(layers: Sequence[Layer]) -> list[Tensor]:
-    """Weight, bias, weight, bias, ..."""
+    """The parameters of the layers, in order: weight, bias, weight, bias, ..."""
     return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
 
 
 def layers_of(parameters: Sequence[Tensor]) -> list[Layer]:
-    """The layers, without masks, of weight, bias, weight, bias, ..."""
+    """Layers without masks, given their parameters in order: weight, bias, weight, bias, ..."""
     return [Layer(weight, bias, None) for weight, bias in zip(parameters[::2], parameters[1::2], strict=True)]
 
 

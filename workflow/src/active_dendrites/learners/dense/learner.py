@@ -1,7 +1,7 @@
 """Learning by whole tensors: several seeds side by side, any device, any setting.
 
 Every tensor has a leading axis of seeds, which no sum crosses: seeds share kernels, never numbers. On a GPU a step is
-recorded once and replayed (`cuda_graph.Replayed`), so it reads and changes only tensors that stay where they are.
+recorded once and replayed (`cuda_graph.Replayed`), so it reads and changes only tensors whose memory never moves.
 
 Letters: R seeds, B batch, P pixels, I inputs, U units, S segments per unit, C size of the context, N contexts.
 """
@@ -40,8 +40,8 @@ class DenseEpoch(Epoch):
 
     Args:
         learner: has the batches of the epoch.
-        contexts_before: of each seed, a snapshot from before the epoch: one that goes on infers its contexts anew.
-        steps_taken: of the epoch; known here too, where nobody waits for the device.
+        contexts_before: of each seed, a snapshot from before the epoch: an epoch that goes on infers its contexts anew.
+        steps_taken: of the epoch; counted on the host too, so that nothing waits for the device.
     """
 
     def __init__(self, learner: "DenseLearner", contexts_before: Sequence[State], steps_taken: int) -> None:
@@ -73,8 +73,8 @@ class DenseLearner(Learner[DenseEpoch]):
         tasks: the images, on the device where learning takes place.
 
     Attributes:
-        networks: one for each run. Their parameters are views of the learner's tensors, so they hold what was learned
-            without its being written back; of task-gated networks, after `end_task`.
+        networks: one for each run. Their parameters are views of the learner's tensors, so they always hold what was
+            learned; those of task-gated networks do so after `end_task`.
         contexts: likewise.
     """
 
@@ -128,7 +128,7 @@ class DenseLearner(Learner[DenseEpoch]):
             self.subnetworks.enter(task, self.consolidation)
 
     def begin_epoch(self, task: int, orders: Sequence[torch.Generator], states: Sequence[State] = ()) -> DenseEpoch:
-        """Start a pass over the task. Nothing waits for the device: the orders go there at once."""
+        """See `Learner.begin_epoch`. Nothing waits for the device: the orders of all batches go there at once."""
         if task != self.shown:  # not at each epoch: it takes as long as several steps
             self.tasks.write_images(task, self.images)
             self.shown = task
@@ -150,7 +150,7 @@ class DenseLearner(Learner[DenseEpoch]):
 
     @staticmethod
     def _steps_taken(states: Sequence[State]) -> int:
-        """Steps of an epoch that the states, if any, were saved after."""
+        """After how many steps of an epoch the states were saved; 0 without states."""
         steps: list[int] = sorted({state["done"] for state in states} or {0})
         if len(steps) > 1:
             raise ValueError(fault_line("seeds side by side", "", "one for all", found=f"steps {steps} of an epoch"))
@@ -179,7 +179,7 @@ class DenseLearner(Learner[DenseEpoch]):
         self.done += 1
 
     def _gates(self) -> list[Tensor]:
-        """For each hidden layer (R, 1, U), one for the whole batch; none without dendrites or gates of tasks."""
+        """The gates of each hidden layer, (R, 1, U), for the whole batch; none without dendrites or gates of tasks."""
         if self.subnetworks:
             return self.subnetworks.gates
         if not self.fixed_contexts:
@@ -213,7 +213,7 @@ class DenseLearner(Learner[DenseEpoch]):
     def _backward(self, dy: Tensor, gates: Sequence[Tensor], passes: list["Pass"]) -> list[Tensor]:
         """The gradients of the parameters, in their order, from that of the logits, (R, B, classes).
 
-        Segments that are none of these parameters have moved on return.
+        Segments that are not among these parameters have been moved when this returns.
         """
         gradients: list[Tensor] = []
         of_segments: list[Tensor] = []
@@ -267,7 +267,7 @@ class DenseLearner(Learner[DenseEpoch]):
         ]
 
     def _contexts(self, epoch: DenseEpoch | None) -> Sequence[State]:
-        """As they have to be restored."""
+        """Snapshots of the contexts, as they have to be restored: of an epoch, those from before it."""
         return epoch.contexts_before if epoch else [contexts.snapshot() for contexts in self.contexts]
 
     def _tensors(self, within_task: bool) -> dict[str, list[Tensor]]:
@@ -325,7 +325,7 @@ class DenseLearner(Learner[DenseEpoch]):
         return Tested((accuracy / num_images).cpu().numpy(), (activity / num_images).float().cpu().numpy())
 
     def _test(self, task: int, tables: Sequence[list[Tensor]]) -> tuple[Tensor, Tensor]:
-        """Correct images of each seed, (R,), and for each unit the images that switch it on, (R, U)."""
+        """How many images each seed gets right, (R,), and how many switch each last hidden unit on, (R, U)."""
         seeds, units = len(self.networks), self.run.network.hidden_units[-1]
         correct = torch.zeros(seeds, dtype=torch.int64, device=self.images.device)
         layers = layers_of(self.subnetworks.parameters_of(task)) if self.subnetworks else self.layers
@@ -338,7 +338,7 @@ class DenseLearner(Learner[DenseEpoch]):
         return correct, self.subnetworks.activity_of_all(active, task, units) if self.subnetworks else active
 
     def _inferred_gates(self, images: Tensor, tables: Sequence[list[Tensor]]) -> list[Tensor]:
-        """For each hidden layer (R, B, U), of the nearest prototype of each image; none without dendrites."""
+        """The gates of each hidden layer, (R, B, U), by the nearest prototype of each image; none without dendrites."""
         if not self.segments:
             return []
         nearest = [nearest_prototype(images, own.templates) for own in self.contexts]

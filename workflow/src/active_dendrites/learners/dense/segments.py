@@ -33,10 +33,10 @@ class SegmentLayer(Protocol):
         """Take over the current context of each network, (R, C)."""
 
     def gates(self) -> Tensor:
-        """(R, 1, U), one for the whole batch."""
+        """The gate of each unit, (R, 1, U), one for the whole batch."""
 
     def learn(self, gradient: Tensor) -> list[Tensor]:
-        """The gradient of `parameters`, given that of each unit's response, (R, U); all other segments have moved."""
+        """The gradients of `parameters`, given that of each unit's response, (R, U); moves all other segments."""
 
     def state(self, seed: int, moments: bool) -> State:
         """See `Learner.state`."""
@@ -74,7 +74,7 @@ class EagerSegments:
         return strength.sigmoid().mT
 
     def learn(self, gradient: Tensor) -> list[Tensor]:
-        """The gradient of a unit's strongest response is the winner's."""
+        """See `SegmentLayer.learn`: the gradient of a unit's strongest response is that of its winner."""
         of_segments = gradient[..., None] * (self.segment_index == self.winner)  # (R, U, S)
         return [of_segments[..., None] * self.context[:, None, None]]
 
@@ -89,7 +89,7 @@ class EagerSegments:
 
 
 class RuledSegments(EagerSegments):
-    """The same under any rule, with autograd's gradient of it.
+    """Eager segments under any segment rule, with autograd's gradient of the rule.
 
     Args:
         rule: (R, U, S) -> (R, U).
@@ -114,7 +114,7 @@ class RuledSegments(EagerSegments):
 
 
 def make_segments(run: RunConfig, networks: Sequence[Network], lazy: bool) -> list[SegmentLayer]:
-    """For each hidden layer its segments, none without dendrites. `lazy`: move only those that can move, on a GPU."""
+    """The segments of each hidden layer, none without dendrites. `lazy`: on a GPU, move only those that can move."""
     same_layers = zip(*(network.dendrites() for network in networks), strict=True)
     weights = [stacked([layer.segments for layer in same]) for same in same_layers]
     if run.network.segment_rule != STRONGEST:

@@ -1,4 +1,4 @@
-"""The segments of one layer of several networks on a GPU: only those that can move are touched, however many there are.
+"""The segments of one layer of several networks on a GPU: however many there are, only those that can move are touched.
 
 The GPU's form of `sparse.segments.Segments` and its kernel `advance_segments`, as one Triton kernel.
 
@@ -28,7 +28,7 @@ def pick(values, s, i):
 
 @triton.jit
 def adam_constants(constants, step, real: tl.constexpr):
-    """beta1, 1 - beta1, beta2, 1 - beta2, step size, 1 / sqrt(bias correction 2), epsilon; and log(beta2)."""
+    """Return beta1, 1 - beta1, beta2, 1 - beta2, step size, 1 / sqrt(bias correction 2), epsilon, log(beta2)."""
     log1, log2 = tl.load(constants), tl.load(constants + 1)
     beta1, rest1 = tl.load(constants + 2).to(real), tl.load(constants + 3).to(real)
     beta2, rest2 = tl.load(constants + 4).to(real), tl.load(constants + 5).to(real)
@@ -160,7 +160,7 @@ class LazySegments:
         return self.gate[:, None]
 
     def learn(self, gradient: Tensor) -> list[Tensor]:
-        """One step, given the gradient of each unit's strongest response, (R, U); leaves nothing to the learner."""
+        """One step, given the gradient of each unit's strongest response, (R, U); leaves no gradient to the learner."""
         num_segments, size = self.weights.shape[2:]
         self.steps += 1
         advance[(self.winner.numel(),)](

@@ -42,7 +42,7 @@ class Threads:
         self.pool = ThreadPoolExecutor(count) if count > 1 else None
 
     def run(self, kernel: Callable[..., None], size: int, *arguments: object) -> None:
-        """kernel(first, last, *arguments) over 0 to size, shared among the threads."""
+        """Call kernel(first, last, *arguments) for the range from 0 to size, shared among the threads."""
         if self.pool is None:
             kernel(0, size, *arguments)
             return
@@ -76,12 +76,17 @@ class SparseInput:
         return np.bincount(self.index[: self.start[-1]], minlength=len(self.column_start) - 1)
 
     def respond(self, threads: Threads, layer: "Weights", y: np.ndarray) -> None:
+        """Write the responses of a layer to these inputs to y, (T, B, L)."""
         lists = self.start, self.index, self.value
         threads.run(kernels.respond, layer.tiles, layer.theta, layer.base, *lists, y)
 
     def backpropagate(
         self, threads: Threads, layer: "Weights", dy: np.ndarray, gate: np.ndarray, dx: np.ndarray
     ) -> None:
+        """Write the gradient at these inputs to dx, in tiles, given those of the layer's responses, dy (T, B, L).
+
+        gate: of the layer below, in tiles, for the whole batch.
+        """
         assert layer.below is not None
         dx[: layer.below.activated_tiles].fill(0)
         lists = self.start, self.index
@@ -115,6 +120,7 @@ class DenseInput:
         return count
 
     def respond(self, threads: Threads, layer: "Weights", y: np.ndarray) -> None:
+        """Write the responses of a layer to these inputs to y, (T, B, L)."""
         for tile, responses in enumerate(torch.from_numpy(y)):
             weight, base = torch.from_numpy(layer.theta[tile, :-1]), torch.from_numpy(layer.base[tile])
             torch.add(multiply(self.x, weight), base, out=responses)
@@ -122,6 +128,10 @@ class DenseInput:
     def backpropagate(
         self, threads: Threads, layer: "Weights", dy: np.ndarray, gate: np.ndarray, dx: np.ndarray
     ) -> None:
+        """Write the gradient at these inputs to dx, in tiles, given those of the layer's responses, dy (T, B, L).
+
+        gate: of the layer below, in tiles, for the whole batch.
+        """
         upstream = torch.zeros_like(self.x)
         for tile in range(layer.tiles):
             upstream += multiply(torch.from_numpy(dy[tile]), torch.from_numpy(layer.theta[tile, :-1]).T)
@@ -161,7 +171,7 @@ class Weights:
         self.reset_moments()
 
     def tile(self, weight: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
-        """(U, I) and (U,) -> (T, I + 1, L), the last tile padded with zeros."""
+        """Weights (U, I) and biases (U,) in tiles, (T, I + 1, L), the last one padded with zeros."""
         padded = np.zeros((self.tiles * self.lanes, self.inputs + 1), self.dtype)
         padded[: self.units] = torch.cat([weight.detach(), bias.detach()[:, None]], 1).numpy()
         tiled = aligned_zeros((self.tiles, self.inputs + 1, self.lanes), self.dtype)
@@ -169,38 +179,39 @@ class Weights:
         return tiled
 
     def _tiled_mask(self) -> np.ndarray:
-        """(T, I + 1, L), by the present order of the units of this layer and the one below."""
+        """The mask in tiles, (T, I + 1, L), by the present order of the units of this layer and the one below."""
         keep = torch.ones_like(self.layer.weight) if self.layer.mask is None else self.layer.mask
         inputs = slice(None) if self.below is None else self.below.unit
         in_order = keep[self.unit][:, inputs].to(self.layer.weight.dtype)
         return self.tile(in_order, torch.ones_like(self.layer.bias)).astype(np.uint8)
 
     def tile_gates(self, gates: np.ndarray) -> np.ndarray:
-        """A factor for each unit in N contexts: (N, U) -> (N, T, L)."""
+        """A factor for each unit in N contexts, in tiles: (N, U) -> (N, T, L)."""
         padded = np.zeros((len(gates), self.tiles * self.lanes), self.dtype)
         padded[:, : self.units] = gates[:, self.unit]
         return padded.reshape(len(gates), self.tiles, self.lanes)
 
     def by_unit(self, tiled: np.ndarray) -> np.ndarray:
-        """(T, L, ...) -> (U, ...), in the order of the PyTorch layer."""
+        """What is in tiles, (T, L, ...), in the order of the units of the PyTorch layer, (U, ...)."""
         return tiled.reshape(-1, *tiled.shape[2:])[self.unit.argsort()]
 
     @property
     def activated_tiles(self) -> int:
-        """The tiles that hold activated units."""
+        """How many tiles hold activated units."""
         return -(-self.num_activated // self.lanes)
 
     @property
     def movable_rows(self) -> int:
-        """The inputs whose weights can move: all pixels, as black ones are not zero, or the activated units below."""
+        """How many inputs have weights that can move: all pixels, as black is not zero, or activated units below."""
         return self.inputs if self.below is None else self.below.num_activated
 
     def reset_moments(self) -> None:
+        """Begin with moments of zero; in lazy layers all units rest."""
         self.m[:], self.v[:], self.gate_gradient[:] = 0, 0, 0
         self.num_activated = 0 if self.lazy else self.units
 
     def activate(self, threads: Threads, above: "Weights", winners: SparseInput, y: np.ndarray) -> bool:
-        """Put the winners of a batch, whose responses are y, among the activated units; says whether any was not."""
+        """Put the winners of a batch, whose responses are y, among the activated units; says whether any was resting."""
         before = self.num_activated
         self.num_activated, pairs = find_exchanges(winners.index[: winners.start[-1]], before, self.units)
         if len(pairs):
@@ -214,6 +225,7 @@ class Weights:
         return self.num_activated > before
 
     def response(self, batch: int) -> np.ndarray:
+        """Memory for the responses of a batch, or their gradient, (T, B, L)."""
         return aligned_zeros((self.tiles, batch, self.lanes), self.dtype)
 
     def state(self, within_task: bool, moments: bool) -> State:
@@ -226,7 +238,7 @@ class Weights:
         return as_tensors(state | ({"m": self.m, "v": self.v, "live": np.array(self.num_activated)} if moments else {}))
 
     def restore(self, state: State) -> None:
-        """Take over a state; the layer below has its own already."""
+        """Take over a state; that of the layer below has been restored before."""
         saved = {name: tensor.numpy() for name, tensor in state.items()}
         self.theta[:], self.base[:], self.unit[:] = saved["theta"], saved["base"], saved["unit"]
         self.mask = self._tiled_mask()

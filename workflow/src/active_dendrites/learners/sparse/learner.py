@@ -53,7 +53,7 @@ class SparseLearner:
 
     Attributes:
         network: holds what was learned after `end_task`.
-        contexts: of training and test.
+        contexts: those of training and test.
     """
 
     def __init__(self, run: RunConfig, tasks: PermutedTasks) -> None:
@@ -171,7 +171,7 @@ class SparseLearner:
             self.gates = self._training_gates()
 
     def _advance_segments(self, a: np.ndarray) -> None:
-        """d loss / d response = sum of dy * y, times (1 - gate), since dy already holds one factor of the gate."""
+        """Move the segments: d loss / d response is the sum of dy * y, times 1 - gate, since dy holds the gate once."""
         if not self.segments:
             return
         for layer, segments in zip(self.layers, self.segments, strict=False):
@@ -225,7 +225,7 @@ class SparseLearner:
         }
 
     def _contexts(self, epoch: "SparseEpoch | None") -> State:
-        """As they have to be restored."""
+        """A snapshot of the contexts, as they have to be restored: of an epoch, that from before it."""
         return epoch.contexts_before if epoch else self.contexts.snapshot()
 
     def restore(self, state: State, changes: Sequence[State]) -> None:
@@ -268,9 +268,9 @@ class SparseEpoch:
     """A pass of one network over a task.
 
     Args:
-        learner: what learns; its contexts are those of this epoch from here on.
+        learner: learns; from here on its contexts are those of this epoch.
         rows: the training images of each batch.
-        state: goes on from there, if given.
+        state: of an epoch that goes on; none for a new one.
 
     Attributes:
         contexts_before: a snapshot from before the epoch, since an epoch that goes on infers its contexts anew.
@@ -298,7 +298,7 @@ class SparseEpoch:
 
     @property
     def mean_loss(self) -> float:
-        """Of the steps so far."""
+        """The mean loss of the steps so far."""
         return self.loss / self.steps_taken
 
 

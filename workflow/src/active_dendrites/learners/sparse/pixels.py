@@ -28,7 +28,7 @@ class PixelLists:
         return start, pixel, byte
 
     def positions(self, task: int) -> np.ndarray:
-        """(P,), where the task puts each pixel: the inverse of its permutation."""
+        """Where the task puts each pixel, (P,): the inverse of its permutation."""
         return self.tasks.permutations[task].argsort().numpy().astype(np.int32)
 
 
@@ -47,6 +47,7 @@ class Prototypes:
     def infer(
         self, threads: Threads, source: Images, rows: np.ndarray, position: np.ndarray, pixels: SparseInput
     ) -> np.ndarray:
+        """The index of the prototype nearest to each of the images `rows`, (B,); fills `pixels` with them."""
         kernels.gather_pixels(rows, *source, position, self.scale, pixels.start, pixels.index, pixels.value)
         closeness = np.empty((1, len(rows), self.weight.shape[2]), self.weight.dtype)
         threads.run(kernels.respond, 1, self.weight, self.base, *(pixels.start, pixels.index, pixels.value), closeness)

@@ -13,7 +13,7 @@ from active_dendrites.settings.run import RunConfig
 
 
 class SeedGroupEpoch(Epoch):
-    """An epoch for each seed, one after the other."""
+    """An epoch of each seed, one after the other."""
 
     def __init__(self, epochs: Sequence[SparseEpoch]) -> None:
         self.epochs = epochs
@@ -34,7 +34,7 @@ class SeedGroupEpoch(Epoch):
 
 
 class SparseSeedGroup(Learner[SeedGroupEpoch]):
-    """A sparse learner for each seed: within an epoch one after the other."""
+    """A sparse learner for each seed; within an epoch they take turns, one after the other."""
 
     identity = "InTurn"
 

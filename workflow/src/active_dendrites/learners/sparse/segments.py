@@ -1,4 +1,4 @@
-"""The dendrites of one layer: which segment of each unit wins, and which can move.
+"""The segments of one layer on a CPU: which of each unit wins, and which can move.
 
 Letters: U units, S segments per unit, C size of the context.
 """
@@ -16,7 +16,7 @@ from active_dendrites.models.saving import State, as_tensors
 
 
 class Segments:
-    """The dendrites of one layer: which segment of each unit wins in the current context, and which can move.
+    """The segments of one layer: which of each unit wins in the current context, and which can move.
 
     Segments that rest are left out (`learners.lazy_adam`). Moments are kept for segments that have won, each pair in a
     slot of its own. There is a slot for every segment, but memory that was never written costs none (which `zeros_like`
@@ -44,6 +44,7 @@ class Segments:
         self.reset_moments()
 
     def reset_moments(self) -> None:
+        """Begin with moments of zero: all segments rest."""
         self.slot[:], self.num_active[:] = -1, 0
         self.num_slots = 0
         self.free.clear()
@@ -62,7 +63,7 @@ class Segments:
         self.winner = np.abs(self.responses).argmax(1)
 
     def gate(self) -> np.ndarray:
-        """(U,) sigmoid of each unit's strongest response."""
+        """The sigmoid of each unit's strongest response, (U,)."""
         return torch.from_numpy(self.responses[self.every, self.winner]).sigmoid().numpy()
 
     def advance(self, threads: Threads, gate_gradient: np.ndarray, step: int, a: np.ndarray) -> None:
@@ -73,7 +74,7 @@ class Segments:
         threads.run(advance_segments, len(self.every), *layer, *moments, step, self.momentum_steps, a)
 
     def _activate(self, units: np.ndarray, step: int) -> None:
-        """Let the winners of these units move: moments for those without, aged moments for those that rested."""
+        """Let the winners of these units move: those without moments get some, those that rested get theirs aged."""
         slots = self.slot[units, self.winner[units]]
         rested = step - 1 - self.last_gain[units, self.winner[units]]
         for u in units[(slots < 0) | (rested > self.momentum_steps)]:
@@ -94,7 +95,7 @@ class Segments:
         return as_tensors(state | {"active": self._active(), "has_moments": self.slot >= 0})
 
     def _active(self) -> np.ndarray:
-        """The segments that can move, of each unit: (U, as many as any unit has)."""
+        """The segments of each unit that can move, (U, as many as any unit has)."""
         return np.ascontiguousarray(self.active[:, : self.num_active.max()])
 
     def changes(self, moments: bool, everything: bool) -> State:
@@ -109,7 +110,7 @@ class Segments:
         return as_tensors({"rows": rows, "weights": weights} | of_moments) if len(rows) else {}
 
     def _forget_moves(self, moments: bool) -> None:
-        """From here on only what can move still, or moves again, is a change."""
+        """Count as changed from now on only what can still move, or moves again."""
         self.moved[:] = False
         if not moments:
             return
@@ -129,7 +130,7 @@ class Segments:
         self._forget_moves(bool(state))
 
     def _restore_moments(self, saved: dict[str, np.ndarray], changes: list[dict[str, np.ndarray]]) -> None:
-        """Those of each segment that has any, in slots of the order of segments."""
+        """Restore the moments of each segment that has any, in slots in the order of segments."""
         for name in ("context", "responses", "winner", "last_gain", "num_active"):
             getattr(self, name)[:] = saved[name]
         self.active[:, : saved["active"].shape[1]] = saved["active"]

@@ -93,6 +93,7 @@ def extremes(x):
 
 @compiled
 def count_from(x, threshold):
+    """How many entries of x are at or above the threshold."""
     count = np.int32(0)
     for u in range(x.size):
         count += np.int32(x[u] >= threshold)
@@ -101,7 +102,7 @@ def count_from(x, threshold):
 
 @compiled
 def gate_units(y, b, gate, h):
-    """The responses of sample b, y (T, B, L), times their gates, (T, L), unit by unit: h, (units,)."""
+    """Write the responses of sample b, y (T, B, L), times their gates, (T, L), to h, (units,)."""
     lanes = y.shape[2]
     for tile in range(y.shape[0]):
         offset = tile * lanes
@@ -150,7 +151,7 @@ def keep_winners(first, last, y, gates, context_of, k, x):
 
 @compiled
 def pack(count, index, value, start, packed_index, packed_value):
-    """Rows of different lengths, (B, units), one after the other: CSR."""
+    """Put rows of different lengths, (B, units), one after the other: CSR."""
     n = 0
     for b in range(count.size):
         start[b] = n
@@ -162,7 +163,7 @@ def pack(count, index, value, start, packed_index, packed_value):
 
 @compiled
 def transpose(start, index, value, column_start, sample, column_value):
-    """CSR to CSC: for each unit the samples in which it is not zero, in order."""
+    """Turn CSR into CSC: for each unit, list the samples in which it is not zero, in order."""
     column_start[:] = 0
     n = start[start.size - 1]
     for i in range(n):
@@ -179,7 +180,7 @@ def transpose(start, index, value, column_start, sample, column_value):
 
 @compiled
 def list_pixels(images, start, pixel, byte):
-    """The pixels of each image, (N, P) bytes, that are not black, one image after the other."""
+    """List the pixels of each image, (N, P) bytes, that are not black, one image after the other."""
     n = 0
     for image in range(images.shape[0]):
         start[image] = n
@@ -192,7 +193,7 @@ def list_pixels(images, start, pixel, byte):
 
 @compiled
 def gather_pixels(rows, image_start, pixel, byte, position, scale, start, index, value):
-    """The non-zero pixels of the images `rows`, permuted: CSR. position: of each pixel in the task."""
+    """List the non-black pixels of the images `rows`, each at its position in the task, as CSR."""
     n = 0
     for b in range(rows.size):
         start[b] = n

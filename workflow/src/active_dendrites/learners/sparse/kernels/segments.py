@@ -30,8 +30,8 @@ def dot(x, y):
 def move_shared(row, context, m, v, slot, g, a):
     """Adam on one segment while its context is fixed since the reset; returns its new response.
 
-    Its gradient is a number times the context, always the same one, so its moments are numbers too: m * context
-    and v * context^2.
+    Its gradient is always a number times this context, so each moment is a number too: the moments are m * context and
+    v * context^2.
     """
     m[slot, 0] = a[0] * m[slot, 0] + a[1] * g
     v[slot, 0] = a[2] * v[slot, 0] + a[3] * g * g
@@ -72,7 +72,7 @@ def advance_segments(
     momentum_steps,
     a,
 ):
-    """Move the segments of units first to last that can move, and find each unit's winner again.
+    """Move the segments of units first to last that can move, and choose each unit's winner anew.
 
     `active` lists those that do not rest (`learners.lazy_adam`), active[u, :num_active[u]]: the winner, and those that
     won before, for `momentum_steps` more. The winner is always the segment of largest absolute response, the first of

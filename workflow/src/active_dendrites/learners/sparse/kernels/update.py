@@ -13,7 +13,7 @@ compiled = njit(cache=True, nogil=True, fastmath=False, boundscheck=False, error
 
 @compiled
 def pass_active(first, last, upstream, x, gate, dx):
-    """Where x is not zero, the gradient (B, units) times the gate; zero elsewhere. dx: (T, B, L)."""
+    """Write to dx, (T, B, L), the gradient (B, units) times the gate where x is not zero, and zero elsewhere."""
     lanes = dx.shape[2]
     zero = dx.dtype.type(0)
     for b in range(first, last):
@@ -25,7 +25,7 @@ def pass_active(first, last, upstream, x, gate, dx):
 
 @compiled
 def backpropagate(first, last, tiles, weight, dy, start, index, gate, dx):
-    """Gradient at the inputs that were not zero, gated: dx[tile', b, lane'] for samples first to last.
+    """Write the gated gradient at the inputs that were not zero, dx[tile', b, lane'], for samples first to last.
 
     Inputs that were zero pass none, and non-winners pass none down: only the weights between the two are read.
     dx must be zero before. tiles: how many of the units' tiles can hold winners. gate: (T', L') of the layer below,
@@ -50,7 +50,7 @@ def backpropagate(first, last, tiles, weight, dy, start, index, gate, dx):
 
 @compiled
 def unit_gradients(first, last, dy, y, bias_gradient, gate_gradient):
-    """Sums over samples: of dy (for the bias), and of dy * y, which is the gate times the gate's gradient."""
+    """Sum over samples: dy, for the bias, and dy * y, which is the gate times the gate's gradient."""
     for tile in range(first, last):
         bias_gradient[tile, :] = 0
         gate_gradient[tile, :] = 0
@@ -62,7 +62,7 @@ def unit_gradients(first, last, dy, y, bias_gradient, gate_gradient):
 
 @compiled
 def adam(theta, m, v, g, mask, a):
-    """One Adam step on one row, then its mask. a: the `adam_constants` of the step, in the row's own precision."""
+    """Take an Adam step on one row, then mask it. a: the `adam_constants` of the step, in the row's own precision."""
     zero = theta.dtype.type(0)
     for u in range(theta.size):
         m[u] = a[0] * m[u] + a[1] * g[u]
@@ -90,7 +90,10 @@ def adam_consolidated(theta, m, v, g, mask, a, s, path, importance, anchor):
 
 
 def adam_constants(learning_rate: float, betas: list[float], epsilon: float, step: int, dtype: np.dtype) -> np.ndarray:
-    """beta1, 1 - beta1, beta2, 1 - beta2, step size, 1 / sqrt(bias correction 2), epsilon at a step from 1."""
+    """What Adam needs at a step, counted from 1.
+
+    Returns: beta1, 1 - beta1, beta2, 1 - beta2, step size, 1 / sqrt(bias correction 2), epsilon.
+    """
     beta1, beta2 = betas
     size, scale = learning_rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
     return np.array([beta1, 1 - beta1, beta2, 1 - beta2, size, scale, epsilon], dtype)
@@ -100,7 +103,7 @@ def adam_constants(learning_rate: float, betas: list[float], epsilon: float, ste
 def update(
     first, last, rows, theta, m, v, mask, dy, black, bias_gradient, start, sample, value, gradient, a, s, si, base
 ):
-    """Gradient, Adam, mask and consolidation of one layer in one pass over memory, for tiles first to last.
+    """Take a step of one layer, tiles first to last: gradient, Adam, mask and consolidation in one pass over memory.
 
     theta[tile, j] are the weights from input j; the last row, theta[tile, I], is the bias. Of the others the first
     `rows` can move. The gradient of row j is the sum over the samples in which input j is not zero of
