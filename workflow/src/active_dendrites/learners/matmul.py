@@ -2,7 +2,7 @@
 
 float32 and float64 products are exact up to the order of sums. tf32 and bfloat16 round what enters a product, forward
 and backward, to 10 and 7 bits after the leading one; sums, weights and everything else stay float32. A GPU does
-so in its hardware; elsewhere rounding beforehand gives the same up to the order of sums, so that accuracy can be studied
+so in its hardware; elsewhere rounding beforehand gives the same up to the order of sums, so accuracy can be studied
 anywhere.
 
 Letters: R seeds, learned side by side; M, K, N rows, summed, columns.

@@ -211,7 +211,7 @@ class Weights:
         self.num_activated = 0 if self.lazy else self.units
 
     def activate(self, threads: Threads, above: "Weights", winners: SparseInput, y: np.ndarray) -> bool:
-        """Put the winners of a batch, whose responses are y, among the activated units; says whether any was resting."""
+        """Put the winners of a batch, whose responses are y, among the activated units; says if any was resting."""
         before = self.num_activated
         self.num_activated, pairs = find_exchanges(winners.index[: winners.start[-1]], before, self.units)
         if len(pairs):
