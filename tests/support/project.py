@@ -63,6 +63,12 @@ class Project:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(self._command(arguments), **self._place(), capture_output=True, text=True)
 
+    def python(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Python in the project's folder, with its library."""
+        place = self._place()
+        place["env"]["PYTHONPATH"] = str(self.path("workflow/src"))
+        return subprocess.run([sys.executable, *arguments], **place, capture_output=True, text=True)
+
     def start(self, *arguments: str) -> subprocess.Popen:
         """Snakemake, without waiting for it."""
         silent = subprocess.DEVNULL

@@ -87,3 +87,18 @@ def test_results_may_be_elsewhere_and_the_reference_stays(clone: Project) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert [path.name for path in clone.path("elsewhere").iterdir()] == ["logs"]
     assert len(read_rows(clone.path(f"{FOLDER}/runs.csv"))) == 16
+
+
+def test_a_link_in_place_of_results_is_one_line(tmp_path: Path) -> None:
+    """As people make one to have results on a larger disk: it hides the runs that git keeps."""
+    project = Project(tmp_path)
+    (tmp_path / "disk/paper/runs").mkdir(parents=True)
+    project.path("results").symlink_to(tmp_path / "disk")
+    done = project.snakemake("reference", "--cores", "1")
+    merged = project.python("workflow/scripts/reference.py", "merge")
+    for said, name in ((done, "results"), (merged, project.path("results"))):
+        assert said.returncode == 1
+        line = f"{name}/reference/runs.csv: found nothing, since {name} is a symbolic link to {tmp_path}/disk, expected"
+        assert line in said.stderr.splitlines()[-1]
+        assert "Traceback" not in said.stderr
+    assert not (tmp_path / "disk/reference").exists()

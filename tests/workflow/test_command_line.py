@@ -169,3 +169,15 @@ def test_a_file_may_be_named_by_another_path(project: Project) -> None:
     assert project.plan(name) == project.plan(f"./results/../{name}") != []
     done = project.snakemake(str(project.path(name)), "--dry-run")
     assert done.stderr.splitlines()[-1] == f"target: found {str(project.path(name))!r}, expected {name!r}"
+
+
+def test_braces_in_the_path_of_the_project_are_one_line(tmp_path: Path) -> None:
+    parent = tmp_path / "a{b}c"
+    parent.mkdir()
+    project = Project(parent)
+    elsewhere = ["--snakefile", str(project.path("workflow/Snakefile")), "--directory", str(tmp_path)]
+    for arguments in ([], elsewhere):
+        done = project.snakemake("quick", "--cores", "1", *arguments)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith(f"{project.root}: found braces in the path of the project")
+        assert "Error" not in done.stderr

@@ -114,6 +114,17 @@ def page_results(wildcards) -> list[str]:
     )
 
 
+def measured_runs(wildcards) -> Path:
+    """The runs of the reference, which are there unless `results` is a link."""
+    from active_dendrites.reproduction.reference import FILE, check_not_hidden  # here, because it takes a second
+
+    try:
+        check_not_hidden(REFERENCE)
+    except ValueError as fault:
+        sys.exit(str(fault))
+    return REFERENCE / FILE
+
+
 def experiment_results(scale: str, experiment: str) -> list[str]:
     """All that is made of one experiment."""
     return expand([f"{FIGURE}.svg", f"{FIGURE}.png", NOTEBOOK, TABLE], scale=scale, experiment=experiment)

@@ -56,7 +56,7 @@ rule reproduction:
 rule reference:
     """Verdicts, figures and the README's table from the measured runs kept in git; trains nothing."""
     input:
-        runs=f"{REFERENCE}/runs.csv",
+        runs=measured_runs,
         published=CONFIG_FOLDER / "published.yaml",
         templates=REPRODUCTION_TEMPLATES,
         readme=BASE / "README.md",
@@ -68,7 +68,7 @@ rule reference:
     params:
         folder=subpath(input.runs, parent=True),
     shell:
-        f"{script('reference.py')}" " --folder {params.folder} report --readme {input.readme}" " 2>&1 | tee {log:q}"
+        f"{script('reference.py')}" " --folder {params.folder:q} report --readme {input.readme:q} 2>&1 | tee {log:q}"
 
 
 rule report:

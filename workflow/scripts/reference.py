@@ -9,7 +9,7 @@ from active_dendrites.figures.notebooks import draw_by_notebook
 from active_dendrites.reports.reference_pages import make_reference_page, status, with_status
 from active_dendrites.reports.reproduction_page import Report, make_report, write_report
 from active_dendrites.reports.results_page import write_page
-from active_dendrites.reproduction.reference import FILE, ReferenceRow, merge, read_rows
+from active_dendrites.reproduction.reference import FILE, ReferenceRow, check_not_hidden, merge, read_rows
 from active_dendrites.reproduction.reference_tables import KINDS, judged_runs, reference_table
 from active_dendrites.reproduction.verdicts import unexplained
 from active_dendrites.runs.files import atomic_file
@@ -40,6 +40,7 @@ def main() -> None:
 
     arguments = parser.parse_args()
     try:
+        check_not_hidden(arguments.folder)
         arguments.command(arguments)
     except (ValueError, OSError) as fault:
         sys.exit(f"reference: {fault}")

@@ -200,6 +200,17 @@ def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
     return Merged(added, known, unfinished, refused)
 
 
+def check_not_hidden(folder: Path) -> None:
+    """Refuse a reference that is missing because a link stands for the folder above it, which git keeps.
+
+    Raises: ValueError. A new file would begin without the runs that were measured before.
+    """
+    if folder.parent.is_symlink() and not (folder / FILE).exists():
+        found = f"nothing, since {folder.parent} is a symbolic link to {folder.parent.readlink()}"
+        expected = "what git keeps there: remove the link, git checkout it, name the folder of `results` in config.yaml"
+        raise ValueError(fault_line(folder / FILE, "", expected, found=found))
+
+
 def rows_by_run(rows: Iterable[ReferenceRow]) -> dict[RunKey, list[ReferenceRow]]:
     """The rows of each run, in order."""
     of_run: dict[RunKey, list[ReferenceRow]] = {}
