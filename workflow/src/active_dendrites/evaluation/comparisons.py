@@ -16,7 +16,7 @@ from scipy import stats
 from active_dendrites.evaluation.metrics import ROUNDING, continual_metrics
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.records import is_finished, note_unsealed, read_accuracy, read_record
-from active_dendrites.settings.yaml_files import fault_line
+from active_dendrites.settings.yaml_files import fault_line, one_of
 
 RUN = ["variant", "num_tasks", "seed"]
 METRIC_NAMES = ["average_accuracy", "forgetting", "backward_transfer", "learning_accuracy"]
@@ -79,7 +79,9 @@ def paired_test(first: Sequence[float], second: Sequence[float], level: float = 
         np.asarray(first, dtype=float) - np.asarray(second, dtype=float) if len(first) == len(second) else None
     )
     if differences is None or not len(differences) or np.isnan(differences).any():
-        raise ValueError(f"paired_test: found {list(first)} and {list(second)}, expected as many numbers in both")
+        raise ValueError(
+            fault_line("paired_test", "", "as many numbers in both", found=f"{list(first)} and {list(second)}")
+        )
     n, mean = len(differences), float(differences.mean())
     if n == 1:
         return PairedTest(1, mean, math.nan, math.nan, math.nan, math.nan)
@@ -120,10 +122,10 @@ def compare(
     Raises: ValueError for a metric or a variant that is not there, or a pair that has no seed in common.
     """
     if metric not in runs.columns:
-        raise ValueError(f"metric: found {metric!r}, expected one of {', '.join(METRIC_NAMES)}")
+        raise ValueError(fault_line("metric", "", f"one of {', '.join(METRIC_NAMES)}", value=metric))
     values = runs[[*RUN, metric]].drop_duplicates()
     if (again := values[values.duplicated(RUN)]).size:
-        raise ValueError(f"{metric}: found two values of {dict(again.iloc[0][RUN])}, expected one for each run")
+        raise ValueError(fault_line(metric, "", "one for each run", found=f"two values of {dict(again.iloc[0][RUN])}"))
     table = values.set_index(RUN)[metric].dropna()
     rows = [row for first, second in pairs for row in _rows_of_pair(table, first, second, level)]
     frame = pd.DataFrame(rows)
@@ -134,10 +136,11 @@ def _rows_of_pair(table: "pd.Series[float]", first: str, second: str, level: flo
     there = table.index.get_level_values("variant").unique()
     for variant in (first, second):
         if variant not in there:
-            raise ValueError(f"variant: found {variant!r}, expected one of {', '.join(sorted(there))}")
+            raise ValueError(fault_line("variant", "", one_of(variant, sorted(there)), value=variant))
     both = pd.concat([table.xs(first), table.xs(second)], axis=1, keys=["first", "second"], join="inner").sort_index()
     if both.empty:
-        raise ValueError(f"{first} and {second}: found no number of tasks and seed that both have, expected one")
+        found = "no number of tasks and seed that both have"
+        raise ValueError(fault_line(f"{first} and {second}", "", "one", found=found))
     rows: list[dict[str, object]] = []
     for num_tasks, pairs in both.groupby(level="num_tasks"):
         seeds = " ".join(str(seed) for seed in pairs.index.get_level_values("seed"))

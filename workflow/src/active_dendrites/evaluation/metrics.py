@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from active_dendrites.settings.yaml_files import fault_line
+
 # Values that differ by no more are equal: one test image of 100 tasks changes a metric by 1e-6, another order of a sum
 # by less than 1e-15.
 ROUNDING = 1e-9
@@ -201,7 +203,7 @@ def summarise(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Summ
 
     sample = np.asarray(values, dtype=float)
     if sample.size == 0 or np.isnan(sample).any():
-        raise ValueError(f"summarise: found {list(values)}, expected one number per seed")
+        raise ValueError(fault_line("summarise", "", "one number per seed", value=list(values)))
     if sample.size == 1:
         return Summary(1, float(sample[0]), np.nan, np.nan, np.nan)
     std = float(sample.std(ddof=1))

@@ -243,7 +243,8 @@ def experiment_table(
     rows = list(rows)
     for row in rows:
         if not seeds.get(row.variant):
-            raise ValueError(f"seeds: found none for {row.variant}, expected those of each variant of {experiment}")
+            expected = f"those of each variant of {experiment}"
+            raise ValueError(fault_line("seeds", "", expected, found=f"none for {row.variant}"))
     folders = [run_folder(runs, row.variant, row.num_tasks, seed) for row in rows for seed in seeds[row.variant]]
     check_all_there(kind, folders)
     note_unsealed(folders)
@@ -276,15 +277,13 @@ def check_settings(
     for variant, num_tasks in declarations.runs_of(scale, experiment):
         for seed in seeds.get(variant, ()):
             path = run_folder(runs, variant, num_tasks, seed) / "record.json"
-            expected = declarations.resolve(scale, variant, num_tasks, seed).settings_hash()
+            today = declarations.resolve(scale, variant, num_tasks, seed).settings_hash()
             record = read_record(path) if path.exists() else {}
             check_images(path, record, declarations.datasets[declarations.dataset].sha256)
-            found = record.get("settings_hash")
-            if found not in (None, expected):
-                raise IncompleteRunError(
-                    f"{path}: settings_hash: found {found}, expected {expected} of today's settings;"
-                    " delete its folder to train it again"
-                )
+            recorded = record.get("settings_hash")
+            if recorded not in (None, today):
+                expected = f"{today} of today's settings; delete its folder to train it again"
+                raise IncompleteRunError(fault_line(path, "settings_hash", expected, found=str(recorded)))
 
 
 def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) -> Iterable[TableRow]:

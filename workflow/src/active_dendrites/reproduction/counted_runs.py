@@ -57,7 +57,7 @@ def find_runs(
     if scale not in declarations.scales:
         raise fault("--scale", "", one_of(scale, declarations.scales), value=scale)
     if not folder.is_dir():
-        raise ValueError(f"--runs: found no folder {folder}, expected the runs of scale {scale}")
+        raise ValueError(fault_line("--runs", "", f"the runs of scale {scale}", found=f"no folder {folder}"))
     runs: list[RunResult] = []
     left_out: list[LeftOut] = []
     counted: list[Path] = []

@@ -108,9 +108,10 @@ def read_rows(path: Path) -> list[ReferenceRow]:
         raise ValueError(f"{path}: {reason}, expected the runs that were measured") from None
     header, *lines = csv.reader(StringIO(text)) if text else [[]]
     if header != list(ReferenceRow._fields):
-        raise ValueError(f"{path}: line 1: found {','.join(header)!r}, expected {','.join(ReferenceRow._fields)!r}")
+        expected = repr(",".join(ReferenceRow._fields))
+        raise ValueError(fault_line(path, "line 1", expected, value=",".join(header)))
     if not text.endswith("\n"):
-        raise ValueError(f"{path}: found {text.splitlines()[-1]!r} at its end, expected a whole line")
+        raise ValueError(fault_line(path, "", "a whole line", found=f"{text.splitlines()[-1]!r} at its end"))
     rows: dict[tuple[object, ...], ReferenceRow] = {}
     for number, cells in enumerate(lines, start=2):
         row = read_row(cells, f"{path}: line {number}")
@@ -172,7 +173,7 @@ def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
         damaged, which is then left alone; NoRoomError.
     """
     if not runs.is_dir():
-        raise ValueError(f"--runs: found no folder {runs}, expected the runs of scale {PAPER}")
+        raise ValueError(fault_line("--runs", "", f"the runs of scale {PAPER}", found=f"no folder {runs}"))
     added = known = unfinished = 0
     refused: list[str] = []
     accepted: list[Path] = []

@@ -11,6 +11,8 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import IO, Any
 
+from active_dendrites.settings.yaml_files import fault_line
+
 SUMS = "SHA256SUMS"  # the SHA-256 of files, beside them, as `sha256sum --check` reads it
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -27,18 +29,19 @@ def file_error(path: Path, error: OSError, size: int | None = None) -> FileError
     """The error of a file, or of a folder for files, to which about `size` bytes were to be written, if known."""
     said = os.strerror(error.errno) if error.errno else str(error)
     expected = "more" if size is None else f"{size} for {'its files' if path.is_dir() else 'this file'}"
+    found = ""
     if error.errno == errno.ENOSPC:
-        free = shutil.disk_usage(path if path.is_dir() else path.parent).free
-        fault: FileError = NoRoomError(f"{path}: found {free} free bytes on its disk, expected {expected} ({said})")
+        found = f"{shutil.disk_usage(path if path.is_dir() else path.parent).free} free bytes on its disk"
     elif error.errno == errno.EDQUOT:
-        fault = NoRoomError(f"{path}: found no bytes left of your quota on its disk, expected {expected} ({said})")
+        found = "no bytes left of your quota on its disk"
     elif error.errno == errno.EFBIG:
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         unlimited = limit == resource.RLIM_INFINITY
         found = "a limit of its disk on a file's bytes" if unlimited else f"a limit of {limit} bytes a file (ulimit -f)"
-        fault = NoRoomError(f"{path}: found {found}, expected {expected} ({said})")
+    if found:
+        fault: FileError = NoRoomError(fault_line(path, "", f"{expected} ({said})", found=found))
     else:
-        fault = FileError(f"{path}: found {said!r}, expected a file that can be read and written")
+        fault = FileError(fault_line(path, "", "a file that can be read and written", value=said))
     fault.errno = error.errno
     return fault
 
@@ -119,5 +122,6 @@ def read_sums(path: Path, names: Collection[str], required: Collection[str] | No
     sums = dict(line.split("  ", 1)[::-1] for line in lines if re.fullmatch("[0-9a-f]{64}  .+", line))
     needed = names if required is None else required
     if not set(needed) <= set(sums) <= set(names) or len(lines) != len(sums) + 1 or lines[-1]:
-        raise ValueError(f"{path}: found {', '.join(sums) or 'no sums'}, expected a SHA-256 of {', '.join(names)}")
+        expected = f"a SHA-256 of {', '.join(names)}"
+        raise ValueError(fault_line(path, "", expected, found=", ".join(sums) or "no sums"))
     return sums

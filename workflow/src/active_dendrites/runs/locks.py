@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from active_dendrites.settings.yaml_files import fault_line
+
 LOCK = ".lock"  # in the folder, as long as it is held
 
 
@@ -30,7 +32,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     try:
         file = taken(path)
     except PermissionError:
-        raise ValueError(f"{folder}: found no permission to write there, expected a folder for results") from None
+        raise ValueError(fault_line(folder, "", "a folder for results", found="no permission to write there")) from None
     try:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
@@ -50,7 +52,7 @@ def taken(path: Path) -> IO[str]:
             file.seek(0)
             holder = file.read() or "another process"  # which has not said yet who it is
             file.close()
-            raise FolderTakenError(f"{path.parent}: found it in use by {holder}, expected no other writer")
+            raise FolderTakenError(fault_line(path.parent, "", "no other writer", found=f"it in use by {holder}"))
         if is_at(path, file):
             return file
         file.close()  # of a process that has just left, and removed it
