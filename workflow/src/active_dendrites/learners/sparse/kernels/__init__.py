@@ -4,13 +4,13 @@ import os
 
 
 def check_threads() -> None:
-    """Numba's own refusal does not name the variable. Raises: ValueError."""
+    """Refuse what Numba, which the kernels load, refuses without naming the variable. Raises: ValueError."""
     value = os.environ.get("NUMBA_NUM_THREADS", "")
     try:
-        none = int(value) < 1
+        threads = int(value)
     except ValueError:  # which Numba passes over
-        none = False
-    if none:
+        return
+    if threads < 1:
         raise ValueError(f"NUMBA_NUM_THREADS: found {value}, expected 1 or more")
 
 

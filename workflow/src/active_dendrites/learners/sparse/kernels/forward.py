@@ -14,11 +14,12 @@ Letters: B samples, I inputs, T tiles, L lanes.
 import math
 
 import numpy as np
-from numba import njit
+
+from active_dendrites.learners.sparse.kernel_cache import cached
 
 # Without fastmath: each operation as it is written. With it, the process that compiled a kernel and those that loaded
 # it gave other last digits. Sums along a contiguous axis are written out side by side instead (`extremes`, `dot`).
-compiled = njit(cache=True, nogil=True, fastmath=False, boundscheck=False, error_model="numpy")
+compiled = cached(nogil=True, fastmath=False, boundscheck=False, error_model="numpy")
 
 
 @compiled

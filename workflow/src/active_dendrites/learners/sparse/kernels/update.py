@@ -6,9 +6,10 @@ Letters: B samples, I inputs, T tiles, L lanes.
 import math
 
 import numpy as np
-from numba import njit
 
-compiled = njit(cache=True, nogil=True, fastmath=False, boundscheck=False, error_model="numpy")
+from active_dendrites.learners.sparse.kernel_cache import cached
+
+compiled = cached(nogil=True, fastmath=False, boundscheck=False, error_model="numpy")
 
 
 @compiled
