@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from drawing import make_search, part, saved, sweep, values
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from scipy import stats
 
 from active_dendrites.figures import rain_clouds as clouds
 from active_dendrites.figures import search_lines as sweeps
-from active_dendrites.figures import searches, style
+from active_dendrites.figures import searches
 
 TEN = [0.90, 0.91, 0.915, 0.92, 0.92, 0.925, 0.93, 0.93, 0.935, 0.95]
 TWO = [0.90, 0.92]
@@ -116,8 +117,21 @@ def test_the_same_data_give_the_same_bytes_and_reduced_scale_is_stamped(name: st
     assert b"Reduced scale" not in first[0]
     quick = draw(table.assign(scale="quick"), "A title")
     assert b"Reduced scale" in saved(quick, tmp_path, "quick")[0]
-    for gid in drawing.hollow(quick):
-        assert part(quick, gid).get_alpha() == style.FADED
+    assert not drawing.hollow(quick)
+    assert "published" not in drawing.words(quick).lower()
+
+
+@pytest.mark.parametrize("name", sorted({*FIGURES} - {"curves"}))
+def test_reduced_scale_draws_points_alone(name: str) -> None:
+    """A line through two points of one seed would promise a trend."""
+    draw, make = FIGURES[name]
+    assert joining_lines(draw(make(TWO).assign(scale="quick"), "A title")) == set()
+    assert (joining_lines(draw(make(TWO), "A title")) == set()) == (name == "clouds")
+
+
+def joining_lines(figure: Figure) -> set[str]:
+    lines = figure.findobj(lambda artist: isinstance(artist, Line2D) and (artist.get_gid() or "").startswith("line-"))
+    return {line.get_gid() for line in lines if line.get_linestyle() != "None"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

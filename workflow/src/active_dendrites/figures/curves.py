@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from active_dendrites.figures import style
-from active_dendrites.figures.style import MARKER, NOTE, RING, Range, Style, style_of
+from active_dendrites.figures.style import MARKER, NOTE, RING, Range, style_of
 
 SIZE = (10.0, 5.6)  # of a figure, inches
 CLUSTERS_SIZE = (10.0, 5.2)
@@ -82,7 +82,7 @@ CLUSTERS = Measure(
 def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The rows of a summary table that have this quantity, in the order of legends and in units of the figure.
 
-    A row without runs (n = 0) has no value of ours.
+    A row without runs (n = 0) has no value of ours. At reduced scale no value is published: none can be compared.
 
     Args:
         table: as `style.read_table` gives it.
@@ -94,7 +94,8 @@ def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     rows = in_order[["variant", "label", "num_tasks", "n"]].copy()
     for name, column in (("value", measure.column), ("low", measure.low), ("high", measure.high)):
         rows[name] = measure.factor * in_order[column]
-    rows["published"] = measure.factor * in_order[measure.published] if measure.published else np.nan
+    compared = measure.published and not style.is_reduced(table)
+    rows["published"] = measure.factor * in_order[measure.published] if compared else np.nan
     rows["quoted"] = in_order["quoted"].astype(bool)
     if rows["value"].isna().all():
         raise ValueError(f"{measure.column}: found no value in the table, expected some")
@@ -111,7 +112,7 @@ def readable(table: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
 
 def caption(table: pd.DataFrame, measure: Measure = ACCURACY) -> str:
     """What the marks of the figure mean, and how many seeds are behind them."""
-    rows, reduced = select(table, measure), style.is_reduced(table)
+    rows = select(table, measure)
     sentences = [f"{measure.words}; {style.count_seeds(rows.loc[rows['value'].notna(), 'n'])}."]
     if rows["low"].notna().any():
         low, high = measure.bounds
@@ -121,7 +122,7 @@ def caption(table: pd.DataFrame, measure: Measure = ACCURACY) -> str:
     if rows["published"].notna().any():
         quoted = rows.loc[rows["quoted"] & rows["published"].notna(), "label"]
         note = f"; those of {style.short_labels(quoted)} are {QUOTED}" if len(quoted) else ""
-        sentences.append(f"{style.published_words(reduced)}{note}.")
+        sentences.append(f"{style.published_words()}{note}.")
     sentences += style.missing_words(table["n"] == 0, rows["value"].isna() & rows["published"].notna())
     sentences += style.given_task_words(rows)
     if measure is not CLUSTERS:
@@ -161,9 +162,9 @@ def draw_curves(table: pd.DataFrame, title: str, measure: Measure, limits: Range
         scale_values(axes, shown, measure, limits)
         beside = side_by_side(shown, axes.get_xlim(), axes.get_ylim())
         for variant, rows in style.groups(beside, "variant", sort=False):
-            style.draw_published(axes, rows, style_of(variant), variant, reduced)
+            style.draw_published(axes, rows, style_of(variant), variant)
             draw_variant(axes, rows, beside, f"{measure.column}-{variant}")
-        add_legend(axes, shown, reduced)
+        add_legend(axes, shown)
         style.label_figure(figure, title, caption(table, measure), reduced)
     return figure
 
@@ -191,10 +192,10 @@ def draw_clusters(table: pd.DataFrame, title: str) -> Figure:
         beside = side_by_side(per_task, right.get_xlim(), right.get_ylim(), HALF_PANEL)
         for axes, rows, name in ((left, at_ticks, "clusters"), (right, beside, "clusters-per-task")):
             for variant, own in style.groups(rows, "variant", sort=False):
-                style.draw_published(axes, own, style_of(variant), f"{name}-{variant}", reduced)
+                style.draw_published(axes, own, style_of(variant), f"{name}-{variant}")
                 style.draw_ours(axes, own, style_of(variant), f"{name}-{variant}")
         handles = variant_handles(shown) + left.get_lines()[:1]
-        handles += [style.published_handle(reduced)] if shown["published"].notna().any() else []
+        handles += [style.published_handle()] if shown["published"].notna().any() else []
         left.legend(handles=handles, loc="upper left", frameon=False)
         style.label_figure(figure, title, caption(table, CLUSTERS), reduced)
     return figure
@@ -226,7 +227,7 @@ def draw_variant(axes: Axes, rows: pd.DataFrame, shown: pd.DataFrame, name: str)
     faint = rows["faint"] if "faint" in rows else pd.Series(False, index=rows.index)
     own = style_of(variant)
     if not faint.any():
-        style.draw_ours(axes, rows, lineless(own) if variant in with_faint(shown) else own, name)
+        style.draw_ours(axes, rows, own.without_line() if variant in with_faint(shown) else own, name)
         return
     stand_ins = [stand_in for stand_in, of in STAND_INS.items() if of == variant]
     replacing = shown[shown["variant"].isin(stand_ins) & shown["value"].notna()]
@@ -253,10 +254,6 @@ def with_faint(shown: pd.DataFrame) -> set[str]:
     if "faint" not in shown:
         return set()
     return {stand_in for stand_in, of in STAND_INS.items() if of in set(shown.loc[shown["faint"], "variant"])}
-
-
-def lineless(own: Style) -> Style:
-    return own._replace(line="none")
 
 
 def within(shown: pd.DataFrame, bounds: Range) -> pd.DataFrame:
@@ -359,22 +356,22 @@ def variant_handles(shown: pd.DataFrame) -> list[Line2D]:
     handles = []
     stand_ins = with_faint(shown)
     for variant, rows in style.groups(shown, "variant", sort=False):
-        own = lineless(style_of(variant)) if variant in stand_ins else style_of(variant)
+        own = style_of(variant).without_line() if variant in stand_ins else style_of(variant)
         label = style.wrap(rows["label"].iloc[0])
         handles.append(Line2D([], [], linestyle=own.line, label=label, **style.filled(own)))
     return handles
 
 
-def add_legend(axes: Axes, shown: pd.DataFrame, reduced: bool) -> None:
+def add_legend(axes: Axes, shown: pd.DataFrame) -> None:
     """The variants, then what hollow means; values that the paper quotes are named by their markers."""
     entries: list[tuple[Any, Any]] = [(handle, handle.get_label()) for handle in variant_handles(shown)]
     published = shown[shown["published"].notna()]
     quoted = published[published["quoted"]]
     if len(published) > len(quoted):
-        handle = style.published_handle(reduced)
+        handle = style.published_handle()
         entries.append((handle, handle.get_label()))
     if not quoted.empty:
-        looks = [style.hollow(style_of(variant), reduced) for variant in quoted["variant"].drop_duplicates()]
+        looks = [style.hollow(style_of(variant)) for variant in quoted["variant"].drop_duplicates()]
         marks = tuple(Line2D([], [], linestyle="none", **look | {"markersize": MARKER}) for look in looks)
         entries.append((marks, style.wrap(f"Published: {QUOTED}", 26)))
     handles, labels = zip(*entries, strict=True)

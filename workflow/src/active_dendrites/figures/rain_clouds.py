@@ -28,7 +28,6 @@ def draw_clouds(table: pd.DataFrame, title: str) -> Figure:
         table: kind search, as `style.read_table` gives it.
     Raises: ValueError if it has none of the three searches.
     """
-    reduced = style.is_reduced(table)
     runs = searches.final_runs(searches.of_searches(table, SWEEPS))
     known = runs[runs[["accuracy", "published"]].notna().any(axis=1)]
     names = [name for name in SWEEPS if name in set(known["search"])]
@@ -38,15 +37,15 @@ def draw_clouds(table: pd.DataFrame, title: str) -> Figure:
         for axes, name, num_tasks in searches.panels(figure, names, counts):
             of_search = searches.with_value(runs[runs["search"] == name], SWEEPS[name])
             positions = searches.equal_distances(of_search[SWEEPS[name].column])
-            draw_panel(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], positions, reduced)
+            draw_panel(axes, of_search[of_search["num_tasks"] == num_tasks], SWEEPS[name], positions)
         if runs["published"].notna().any():
-            handle = style.published_handle(reduced, marker="D", markersize=6, color=INK)
+            handle = style.published_handle(marker="D", markersize=6, color=INK)
             figure.legend(handles=[handle], loc="outside upper right", frameon=False)
-        style.label_figure(figure, title, caption(table, runs), reduced)
+        style.label_figure(figure, title, caption(runs), style.is_reduced(table))
     return figure
 
 
-def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, positions: dict[float, int], reduced: bool) -> None:
+def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, positions: dict[float, int]) -> None:
     """The runs of one search and number of tasks, by searched value."""
     if runs[["accuracy", "published"]].isna().all(axis=None):
         searches.no_runs(axes)
@@ -68,7 +67,7 @@ def draw_panel(axes: Axes, runs: pd.DataFrame, searched: Parameter, positions: d
     axes.plot(x, y, linestyle="none", color=colour, gid=f"runs-{search}-{num_tasks}", **look)
     rows = searches.means(runs, [searched.column])
     rows = rows.assign(x=rows[searched.column].map(positions) + QUOTE)
-    searches.draw_spread(axes, rows, PUBLISHED, f"{search}-{num_tasks}", reduced, markersize=4.5)
+    searches.draw_spread(axes, rows, PUBLISHED, f"{search}-{num_tasks}", markersize=4.5)
     searches.number_ticks(axes, positions, at_least=5)
     axes.grid(False, axis="x")
     axes.set_xlabel(searched.axis)
@@ -110,7 +109,7 @@ def draw_box(axes: Axes, accuracies: np.ndarray, position: float) -> None:
     )
 
 
-def caption(table: pd.DataFrame, runs: pd.DataFrame) -> str:
+def caption(runs: pd.DataFrame) -> str:
     """What points, boxes, clouds and hollow marks mean."""
     sizes = runs[runs["accuracy"].notna()].groupby(["variant", "num_tasks"]).size()
     rows = searches.means(runs, ["variant", "num_tasks"])
@@ -123,6 +122,6 @@ def caption(table: pd.DataFrame, runs: pd.DataFrame) -> str:
             " quartile distances."
         )
     if rows["published"].notna().any():
-        sentences.append(searches.published_sentence(table, rows))
+        sentences.append(searches.published_sentence(rows))
     sentences += searches.missing_words(rows)
     return " ".join([*sentences, "Values at equal distances; panels have scales of their own."])

@@ -98,7 +98,8 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
         table: kind search, as `style.read_table` gives it; rows of `optimal` become a star in the first panel.
     Raises: ValueError if it has neither search.
     """
-    reduced, styles = style.is_reduced(table), searches.hues(table["num_tasks"])
+    reduced = style.is_reduced(table)
+    styles = searches.hues(table["num_tasks"], joined=not reduced)
     runs = searches.final_runs(searches.of_searches(table, LINES))
     names = [name for name in LINES if name in set(runs["search"])]
     optimal = searches.final_runs(table[table["search"] == OPTIMAL])
@@ -109,12 +110,12 @@ def draw_search_lines(table: pd.DataFrame, title: str) -> Figure:
         panels = figure.subplots(1, len(names), squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
             more: Iterable[float] = optimal[SWEEPS[name].column] if axes is panels[0] else []
-            drawn.append(draw_search_line(axes, runs[runs["search"] == name], SWEEPS[name], more, styles, reduced))
+            drawn.append(draw_search_line(axes, runs[runs["search"] == name], SWEEPS[name], more, styles))
         draw_optimal(panels[0], star, SWEEPS[names[0]], styles)
         searches.accuracy_axes(panels)
         rows = pd.concat([*drawn, searches.means(optimal, ["num_tasks"])], ignore_index=True)
-        add_line_legend(panels[-1], rows, styles, star, reduced)
-        style.label_figure(figure, title, searches.mean_caption(table, rows), reduced)
+        add_line_legend(panels[-1], rows, styles, star)
+        style.label_figure(figure, title, searches.mean_caption(rows), reduced)
     return figure
 
 
@@ -124,7 +125,6 @@ def draw_search_line(
     searched: searches.Parameter,
     more: Iterable[float],
     styles: dict[float, Style],
-    reduced: bool,
 ) -> pd.DataFrame:
     """A line per number of tasks with published values around it; returns the means that are drawn.
 
@@ -135,7 +135,7 @@ def draw_search_line(
     rows = searches.means(searches.with_value(runs, searched), ["num_tasks", searched.column])
     rows = rows.assign(x=rows[searched.column])
     for num_tasks, line in style.groups(rows, "num_tasks"):
-        searches.draw_spread(axes, line, styles[num_tasks], f"{name}-{num_tasks}", reduced)
+        searches.draw_spread(axes, line, styles[num_tasks], f"{name}-{num_tasks}")
         style.draw_ours(axes, line, styles[num_tasks], f"{name}-{num_tasks}")
     if searched is DENSITY:
         axes.set(xlim=(-0.04, 1.04), xlabel=searched.axis)
@@ -162,9 +162,7 @@ def draw_optimal(axes: Axes, optimal: pd.DataFrame, searched: searches.Parameter
         axes.plot([x], [same["accuracy"].mean()], **look)
 
 
-def add_line_legend(
-    axes: Axes, rows: pd.DataFrame, styles: dict[float, Style], optimal: pd.DataFrame, reduced: bool
-) -> None:
+def add_line_legend(axes: Axes, rows: pd.DataFrame, styles: dict[float, Style], optimal: pd.DataFrame) -> None:
     """Numbers of tasks, the star with its settings, and what hollow means."""
     handles = [
         Line2D([], [], linestyle=styles[count].line, label=f"{count} tasks", **style.filled(styles[count]))
@@ -180,7 +178,7 @@ def add_line_legend(
         }
         handles.append(Line2D([], [], linestyle="none", label=f"optimal, {num_tasks} tasks:\n{values}", **star))
     if rows["published"].notna().any():
-        handles.append(style.published_handle(reduced))
+        handles.append(style.published_handle())
     beside(axes, handles)
 
 
@@ -207,33 +205,33 @@ def draw_si_search(table: pd.DataFrame, title: str) -> Figure:
     rows = rows.assign(x=rows[SEGMENTS.column] * rows["search"].map(SI_APART))
     widths = [4 + same[SEGMENTS.column].nunique() for _, same in style.groups(rows, "num_tasks")]
     reduced = style.is_reduced(table)
+    styles = {name: own.without_line() if reduced or name == ALONE else own for name, own in SI_STYLES.items()}
     with style.small_settings():
         figure = style.new_figure((min(5.0 + 2.2 * len(widths), 11.0), 4.8))
         panels = figure.subplots(1, len(widths), squeeze=False, sharey=True, width_ratios=widths)[0]
         for axes, (num_tasks, same) in zip(panels, style.groups(rows, "num_tasks"), strict=True):
             for name, line in style.groups(same, "search"):
                 look: dict[str, Any] = {"markersize": STAR} if name == ALONE else {}
-                searches.draw_spread(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", reduced)
-                style.draw_ours(axes, line, SI_STYLES[name], f"{name}-{num_tasks}", **look)
+                searches.draw_spread(axes, line, styles[name], f"{name}-{num_tasks}")
+                style.draw_ours(axes, line, styles[name], f"{name}-{num_tasks}", **look)
             style.log_ticks(axes, same[SEGMENTS.column], room=0.08)
             axes.set(xlabel=f"{SEGMENTS.axis}{' (log scale)' if same[SEGMENTS.column].nunique() > 1 else ''}")
             axes.set_title(f"{num_tasks} tasks", loc="left")
         searches.accuracy_axes(panels, shared=True)
-        beside(panels[-1], si_handles(rows, reduced))
+        beside(panels[-1], si_handles(rows, styles))
         note = " The two searches stand a little apart." if {BOTH, CONTROL} <= set(rows["search"]) else ""
-        style.label_figure(figure, title, searches.mean_caption(table, rows) + note, reduced)
+        style.label_figure(figure, title, searches.mean_caption(rows) + note, reduced)
     return figure
 
 
-def si_handles(rows: pd.DataFrame, reduced: bool) -> list[Line2D]:
+def si_handles(rows: pd.DataFrame, styles: dict[str, Style]) -> list[Line2D]:
     """The searches that are there, by what Synaptic Intelligence protects, and what hollow means."""
     handles = []
     for name in (name for name in SI_LABELS if name in set(rows["search"])):
-        own = SI_STYLES[name]
-        line = "none" if name == ALONE else own.line
+        own = styles[name]
         look = style.filled(own) | ({"markersize": STAR - 2} if name == ALONE else {})
-        handles.append(Line2D([], [], linestyle=line, label=style.wrap(SI_LABELS[name], 28), **look))
-    return handles + ([style.published_handle(reduced)] if rows["published"].notna().any() else [])
+        handles.append(Line2D([], [], linestyle=own.line, label=style.wrap(SI_LABELS[name], 28), **look))
+    return handles + ([style.published_handle()] if rows["published"].notna().any() else [])
 
 
 # -- the cross search and the strength of Synaptic Intelligence ----------------------------------------
@@ -250,7 +248,10 @@ def draw_cross_search(table: pd.DataFrame, title: str) -> Figure:
         searches.with_value(runs, parameter)
     facets = ["num_tasks", SPARSITY.column]
     rows = searches.means(runs, [*facets, SEGMENTS.column, RATE.column, DENSITY.column])
-    positions, styles = searches.equal_distances(rows[DENSITY.column]), searches.hues(rows[RATE.column])
+    positions, styles = (
+        searches.equal_distances(rows[DENSITY.column]),
+        searches.hues(rows[RATE.column], joined=not style.is_reduced(table)),
+    )
     rows = rows.assign(x=rows[DENSITY.column].map(positions))
     down, across = [key for key, _ in style.groups(rows, facets)], sorted(rows[SEGMENTS.column].unique())
     with style.small_settings():
@@ -268,7 +269,7 @@ def draw_cross_search(table: pd.DataFrame, title: str) -> Figure:
             axes.set_xlabel(DENSITY.axis)
         beside(grid[0, -1], hue_handles(styles), RATE.words)
         note = "S: segments per unit; q: weight sparsity (fraction of zeros); activation densities at equal distances."
-        style.label_figure(figure, title, f"{searches.mean_caption(table, rows)} {note}", style.is_reduced(table))
+        style.label_figure(figure, title, f"{searches.mean_caption(rows)} {note}", style.is_reduced(table))
     return figure
 
 
@@ -282,7 +283,10 @@ def draw_strengths(table: pd.DataFrame, title: str) -> Figure:
     for parameter in (STRENGTH, DAMPING):
         searches.with_value(runs, parameter)
     rows = searches.means(runs, ["num_tasks", DAMPING.column, STRENGTH.column])
-    positions, styles = searches.equal_distances(rows[STRENGTH.column]), searches.hues(rows[DAMPING.column])
+    positions, styles = (
+        searches.equal_distances(rows[STRENGTH.column]),
+        searches.hues(rows[DAMPING.column], joined=not style.is_reduced(table)),
+    )
     rows = rows.assign(x=rows[STRENGTH.column].map(positions))
     counts = sorted(rows["num_tasks"].unique())
     with style.small_settings():
@@ -294,7 +298,7 @@ def draw_strengths(table: pd.DataFrame, title: str) -> Figure:
             axes.set_xlabel(f"{STRENGTH.axis} (0: without Synaptic Intelligence)")
         searches.accuracy_axes(panels, shared=True)
         beside(panels[-1], hue_handles(styles), DAMPING.axis)
-        note = f"{searches.mean_caption(table, rows)} Strengths stand at equal distances."
+        note = f"{searches.mean_caption(rows)} Strengths stand at equal distances."
         style.label_figure(figure, title, note, style.is_reduced(table))
     return figure
 

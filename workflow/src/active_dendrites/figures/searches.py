@@ -75,9 +75,10 @@ def with_value(runs: pd.DataFrame, searched: Parameter) -> pd.DataFrame:
 
 
 def in_percent(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with accuracies and published values in %."""
-    columns = ["accuracy", "published", "published_std"]
-    return table.assign(**{column: 100 * table[column] for column in columns})
+    """The table with accuracies and published values in %; without the latter at reduced scale, where none compares."""
+    compared = np.nan if style.is_reduced(table) else 100
+    published = {column: compared * table[column] for column in ("published", "published_std")}
+    return table.assign(accuracy=100 * table["accuracy"], **published)
 
 
 def means(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -138,7 +139,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 # -- captions -----------------------------------------------------------------------------------------
 
 
-def mean_caption(table: pd.DataFrame, rows: pd.DataFrame, first: str = "") -> str:
+def mean_caption(rows: pd.DataFrame, first: str = "") -> str:
     """What marks of means stand for, and how many seeds are behind them."""
     measured = rows.loc[rows["value"].notna(), "n"]
     sentences = [first or f"Mean accuracy over all tasks, after the last one was learned; {per_setting(measured)}."]
@@ -146,7 +147,7 @@ def mean_caption(table: pd.DataFrame, rows: pd.DataFrame, first: str = "") -> st
         single = "; none for a single seed" if (rows["n"] == 1).any() else ""
         sentences.append(f"Bars, where wider than the marker: 95 % t-interval over seeds{single}.")
     if rows["published"].notna().any():
-        sentences.append(published_sentence(table, rows))
+        sentences.append(published_sentence(rows))
     sentences += missing_words(rows)
     return " ".join(sentences)
 
@@ -157,10 +158,10 @@ def missing_words(rows: pd.DataFrame) -> list[str]:
     return style.missing_words(not_run, not_run & rows["published"].notna())
 
 
-def published_sentence(table: pd.DataFrame, rows: pd.DataFrame) -> str:
+def published_sentence(rows: pd.DataFrame) -> str:
     """What hollow means in a figure of a search."""
     spread = "mean and standard deviation" if rows["published_std"].notna().any() else "mean"
-    return style.published_words(style.is_reduced(table), spread) + "."
+    return style.published_words(spread) + "."
 
 
 def per_setting(counts: pd.Series) -> str:
@@ -206,16 +207,16 @@ def sequential(values: Iterable[float]) -> dict[float, str]:
     return {value: to_hex(shade) for value, shade in zip(known, shades, strict=True)}
 
 
-def draw_spread(axes: Axes, rows: pd.DataFrame, own: Style, name: str, faded: bool, **look: Any) -> None:
+def draw_spread(axes: Axes, rows: pd.DataFrame, own: Style, name: str, **look: Any) -> None:
     """Published means, hollow, with their standard deviations where known."""
-    style.draw_published(axes, rows, own, name, faded, **look)
+    style.draw_published(axes, rows, own, name, **look)
     known = rows[rows["published_std"].notna() & rows["published"].notna()]
     if not known.empty:
         bars: dict[str, Any] = {
             "fmt": "none",
             "ecolor": own.colour,
             "elinewidth": 1.0,
-            "alpha": style.FADED if faded else 1,
+            "alpha": 1,
         }
         axes.errorbar(known["x"], known["published"], known["published_std"], zorder=3.2, **bars)
         axes.collections[-1].set_gid(f"published-std-{name}")
@@ -227,6 +228,7 @@ def no_runs(axes: Axes) -> None:
     axes.text(0.5, 0.5, "no runs", ha="center", va="center", color=NOTE, transform=axes.transAxes)
 
 
-def hues(values: Iterable[float]) -> dict[float, Style]:
-    """A style for each value, in order."""
-    return {value: HUES[index % len(HUES)] for index, value in enumerate(sorted(set(values)))}
+def hues(values: Iterable[float], joined: bool) -> dict[float, Style]:
+    """A style for each value, in order; points alone where they are not joined, as at reduced scale: too few runs."""
+    styles = {value: HUES[index % len(HUES)] for index, value in enumerate(sorted(set(values)))}
+    return styles if joined else {value: own.without_line() for value, own in styles.items()}

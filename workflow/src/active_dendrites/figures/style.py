@@ -64,6 +64,9 @@ class Style(NamedTuple):
         """Of its marker, points: a triangle fills half of its square, a diamond sticks out of it."""
         return {"^": 1.15, "v": 1.15, "D": 0.85}.get(self.marker, 1.0) * points
 
+    def without_line(self) -> "Style":
+        return self._replace(line="none")
+
 
 PALETTE = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, _, SKY = PALETTE  # the two left out are too pale for lines
@@ -92,7 +95,6 @@ FALLBACK_MARKERS = ("p", "h", "*", "<", ">", "H")
 FONT = "DejaVu Sans"  # which matplotlib brings along
 MARKER = 7.5  # points
 RING = 11.0  # of a published value, which stands around ours where they are equal, points
-FADED = 0.5  # opacity of published values at reduced scale
 SETTINGS: dict[str, Any] = {
     **sns.axes_style("whitegrid"),
     **sns.plotting_context("notebook"),
@@ -259,7 +261,7 @@ def draw_ours(
         axes.collections[-1].set_gid(f"interval-{name}")
 
 
-def draw_published(axes: Axes, rows: pd.DataFrame, style: Style, name: str, faded: bool, **look: Any) -> None:
+def draw_published(axes: Axes, rows: pd.DataFrame, style: Style, name: str, **look: Any) -> None:
     """Hollow markers, not joined: around ours where the values are equal.
 
     Args:
@@ -270,7 +272,7 @@ def draw_published(axes: Axes, rows: pd.DataFrame, style: Style, name: str, fade
     rows = rows[rows["published"].notna()]
     if rows.empty:
         return
-    marks = hollow(style, faded) | {"linestyle": "none", "zorder": 3.5}
+    marks = hollow(style) | {"linestyle": "none", "zorder": 3.5}
     axes.plot(rows["x"], rows["published"], gid=f"published-{name}", **marks | look)
 
 
@@ -280,22 +282,20 @@ def filled(style: Style) -> dict[str, Any]:
     return {"color": style.colour, "marker": style.marker, "markersize": style.size(MARKER)} | edge
 
 
-def hollow(style: Style, faded: bool) -> dict[str, Any]:
+def hollow(style: Style) -> dict[str, Any]:
     """How the marker of a published value looks."""
     ring = {"markerfacecolor": "white", "markeredgewidth": 1.5, "markersize": style.size(RING)}
-    return {"color": style.colour, "marker": style.marker, "alpha": FADED if faded else 1} | ring
+    return {"color": style.colour, "marker": style.marker, "alpha": 1} | ring
 
 
-def published_handle(reduced: bool, **look: Any) -> Line2D:
+def published_handle(**look: Any) -> Line2D:
     """The entry of a legend that says what hollow means."""
-    label = "Published (full scale,\nfor orientation only)" if reduced else "Published"
-    return Line2D([], [], linestyle="none", label=label, **hollow(Style("#777777", "o"), reduced) | look)
+    return Line2D([], [], linestyle="none", label="Published", **hollow(Style("#777777", "o")) | look)
 
 
-def published_words(reduced: bool, spread: str = "without a spread") -> str:
+def published_words(spread: str = "without a spread") -> str:
     """The beginning of the sentence of a caption that says what hollow means; no full stop."""
-    setting = " at full scale, for orientation only" if reduced else ""
-    return f"Hollow: published{setting}, {spread}"
+    return f"Hollow: published, {spread}"
 
 
 # -- the figure ---------------------------------------------------------------------------------------
