@@ -195,17 +195,17 @@ def draw_batches(run: RunConfig, num_images: int, order: torch.Generator) -> lis
 
 def draw_keep(run: RunConfig, gates: list[Tensor] | None, draws: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
     """Factors of dropout; of a gated layer they are drawn for the units that are on, then for others to fill it up."""
-    sizes, batch, factors = [784, *run.network.hidden_units], run.batch_size, []
+    sizes, factors = [784, *run.network.hidden_units], []
     rates = [run.network.input_dropout, *[run.network.hidden_dropout] * len(run.network.hidden_units)]
     for layer, (size, rate) in enumerate(zip(sizes, rates, strict=True)):
-        factor = torch.ones(batch, size, dtype=dtype)
+        factor = torch.ones(run.batch_size, size, dtype=dtype)
         if rate:
             units = torch.arange(size)
             density = run.network.task_gate_density
             if gates is not None and density is not None and layer:
                 on = gates[layer - 1].bool()
                 units = torch.cat([units[on], units[~on]])[: subnetwork_units(size, density)]
-            factor[:, units] = (torch.rand(batch, len(units), generator=draws) >= rate).to(dtype) / (1 - rate)
+            factor[:, units] = (torch.rand(run.batch_size, len(units), generator=draws) >= rate).to(dtype) / (1 - rate)
         factors.append(factor)
     return factors
 
@@ -228,7 +228,8 @@ def train(
     def gates_of(task: int) -> list[Tensor] | None:
         return None if gates is None else [layer[task].to(dtype) for layer in gates]
 
-    order, draws, contexts = generator(run.seed, "batch order"), generator(run.seed, "dropout"), PlainContexts(run)
+    order, draws = generator(run.seed, "batch order"), generator(run.seed, "dropout")
+    contexts = PlainContexts(run)
     rows, losses = [], []
     for task in range(run.num_tasks):
         if run.reset_optimizer:
@@ -272,7 +273,10 @@ class PlainClusters:
     """Clusters of batches, with the arguments and the results of the library's."""
 
     def __init__(self, num_pixels: int, exemplars: int, acceptance: float, draws: torch.Generator) -> None:
-        self.num_pixels, self.most_exemplars, self.acceptance, self.draws = num_pixels, exemplars, acceptance, draws
+        self.num_pixels = num_pixels
+        self.most_exemplars = exemplars
+        self.acceptance = acceptance
+        self.draws = draws
         self.means: list[Tensor] = []
         self.counts: list[int] = []
         self.exemplars: list[Tensor] = []

@@ -97,7 +97,10 @@ class OnlineClusters:
     """
 
     def __init__(self, num_pixels: int, exemplars: int, acceptance: float, draws: torch.Generator) -> None:
-        self.num_pixels, self.most_exemplars, self.acceptance, self.draws = num_pixels, exemplars, acceptance, draws
+        self.num_pixels = num_pixels
+        self.most_exemplars = exemplars
+        self.acceptance = acceptance
+        self.draws = draws
         self.means = torch.zeros(0, num_pixels, dtype=torch.float64)
         self.counts: list[int] = []
         self.exemplars: list[Tensor] = []  # (at most most_exemplars, m) each
@@ -183,7 +186,8 @@ class OnlineClusters:
 
     def _join(self, index: int, rows: Tensor, batch: Sample) -> None:
         """Move the cluster's mean, and replace exemplars in proportion to the rows of each side."""
-        count, num_rows, old = self.counts[index], len(rows), self.exemplars[index]
+        count, num_rows = self.counts[index], len(rows)
+        old = self.exemplars[index]
         mean = (count * self.means[index] + num_rows * batch.mean) / (count + num_rows)
         self.means = self.means.index_copy(0, torch.tensor([index]), mean[None])
         self.counts[index] = count + num_rows

@@ -19,7 +19,8 @@ class Replayed:
     """
 
     def __init__(self, step: Callable[[], None], generators: Sequence[torch.Generator] = ()) -> None:
-        self.step, self.generators, self.calls = step, generators, 0
+        self.step, self.generators = step, generators
+        self.calls = 0
         self.side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # PyTorch's has no types
         self.graph: torch.cuda.CUDAGraph | None = None
 

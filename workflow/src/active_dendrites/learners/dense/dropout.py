@@ -24,7 +24,8 @@ class Dropout:
     def __init__(self, runs: Sequence[RunConfig], sizes: Sequence[int], device: torch.device, dtype: torch.dtype):
         network = runs[0].network
         self.rates = [network.input_dropout, *[network.hidden_dropout] * len(network.hidden_units)]
-        self.sizes, self.batch, self.device, self.dtype = sizes, runs[0].batch_size, device, dtype
+        self.sizes, self.batch = sizes, runs[0].batch_size
+        self.device, self.dtype = device, dtype
         self.generators = [generator(run.seed, "dropout", device) for run in runs if any(self.rates)]
 
     def draw(self) -> list[Tensor | None]:

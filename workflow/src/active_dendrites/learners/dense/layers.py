@@ -16,7 +16,8 @@ class Layer:
     """The same layer of R networks: weights (R, U, I), biases (R, U) and masks (R, U, I) or none."""
 
     def __init__(self, weight: Tensor, bias: Tensor, mask: Tensor | None) -> None:
-        self.weight, self.bias, self.mask = weight, bias, mask
+        self.weight, self.bias = weight, bias
+        self.mask = mask
 
     def respond(self, x: Tensor, products: Products) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs and weights as they enter the product, and the responses: (R, B, I) -> (R, B, U)."""

@@ -81,8 +81,9 @@ class DenseLearner(Learner[DenseEpoch]):
     identity = "DenseLearner"
 
     def __init__(self, runs: Sequence[RunConfig], tasks: PermutedTasks) -> None:
-        run, device, on_gpu = runs[0], tasks.train_bytes.device, tasks.train_bytes.is_cuda
-        self.run, self.tasks = run, tasks
+        self.run = run = runs[0]
+        self.tasks = tasks
+        device, on_gpu = tasks.train_bytes.device, tasks.train_bytes.is_cuda
         self.contexts = [make_contexts(each, tasks) for each in runs]
         self.networks = [make_network(each, tasks, own.size) for each, own in zip(runs, self.contexts, strict=True)]
         self.winners, self.fixed_contexts = self.networks[0].winners, self.contexts[0].fixed

@@ -164,10 +164,23 @@ class LazySegments:
         num_segments, size = self.weights.shape[2:]
         self.steps += 1
         advance[(self.winner.numel(),)](
-            *(self.weights, self.context, self.responses, self.first, self.second, self.last_gain),
-            *(self.winner, self.gate, gradient, self.steps, self.constants),
-            **{"S": num_segments, "C": size, "SHARED": self.shared, "REST": self.rest},
-            **{"S_BLOCK": triton.next_power_of_2(num_segments), "C_BLOCK": triton.next_power_of_2(size)},
+            self.weights,
+            self.context,
+            self.responses,
+            self.first,
+            self.second,
+            self.last_gain,
+            self.winner,
+            self.gate,
+            gradient,
+            self.steps,
+            self.constants,
+            S=num_segments,
+            C=size,
+            SHARED=self.shared,
+            REST=self.rest,
+            S_BLOCK=triton.next_power_of_2(num_segments),
+            C_BLOCK=triton.next_power_of_2(size),
             enable_fp_fusion=True,
             num_warps=1,  # its threads run in step, so that none reads what another is about to write
         )

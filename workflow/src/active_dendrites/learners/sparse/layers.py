@@ -153,7 +153,8 @@ class Weights:
     def __init__(
         self, layer: MaskedLinear, below: "Weights | None", lanes: int, black: float, lazy: bool, consolidated: bool
     ) -> None:
-        self.layer, self.below, self.lazy = layer, below, lazy
+        self.layer, self.below = layer, below
+        self.lazy = lazy  # whether units rest until they win
         self.units, self.inputs = layer.weight.shape
         self.lanes = min(lanes, -(-self.units // 16) * 16)
         self.tiles = -(-self.units // self.lanes)

@@ -59,7 +59,8 @@ class SparseLearner:
     def __init__(self, run: RunConfig, tasks: PermutedTasks) -> None:
         if faults := out_of_scope(run):
             raise ConfigError(faults[0])
-        self.run, self.tasks, self.contexts = run, tasks, make_contexts(run, tasks)
+        self.run, self.tasks = run, tasks
+        self.contexts = make_contexts(run, tasks)
         self.network = network = make_network(run, tasks, self.contexts.size)
         self.threads = Threads(torch.get_num_threads())
         self.dtype = np.dtype(run.numerics.precision)
@@ -129,7 +130,8 @@ class SparseLearner:
         a = adam_constants(run.learning_rate, run.adam_betas, run.adam_epsilon, step, self.dtype)
         s = self._consolidation_constants()
         for index in reversed(range(len(self.layers))):
-            layer, inputs, dy = self.layers[index], buffers.inputs[index], buffers.dy[index]
+            layer, inputs = self.layers[index], buffers.inputs[index]
+            dy = buffers.dy[index]
             if index:
                 inputs.backpropagate(self.threads, layer, dy, self.gates[index - 1][0], buffers.dy[index - 1])
             unit_sums = dy, buffers.y[index], layer.bias_gradient, layer.gate_gradient
@@ -251,7 +253,8 @@ class SparseLearner:
 
     def _test(self, task: int, gates: list[np.ndarray], nearest: Prototypes | None) -> tuple[float, np.ndarray]:
         """Accuracy, and for each unit of the last hidden layer the fraction of images that switch it on, (U,)."""
-        position, labels, correct = self.images.positions(task), self.tasks.test_labels.numpy(), 0
+        position, labels = self.images.positions(task), self.tasks.test_labels.numpy()
+        correct = 0
         active = np.zeros(self.layers[-1].inputs, np.int64)
         for start in range(0, len(labels), TEST_BATCH):
             rows = np.arange(start, min(start + TEST_BATCH, len(labels)))
@@ -280,7 +283,8 @@ class SparseEpoch:
     def __init__(
         self, learner: SparseLearner, task: int, rows: Sequence[torch.Tensor], state: State | None = None
     ) -> None:
-        self.learner, self.rows, self.position = learner, rows, learner.images.positions(task)
+        self.learner, self.rows = learner, rows
+        self.position = learner.images.positions(task)
         self.contexts_before = learner.contexts.snapshot()
         self.contexts = None if learner.contexts.fixed else learner.contexts.of_batches(task, rows)
         self.steps_taken: int = state["done"] if state else 0

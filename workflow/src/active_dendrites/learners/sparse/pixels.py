@@ -50,6 +50,7 @@ class Prototypes:
         """The index of the prototype nearest to each of the images `rows`, (B,); fills `pixels` with them."""
         kernels.gather_pixels(rows, *source, position, self.scale, pixels.start, pixels.index, pixels.value)
         closeness = np.empty((1, len(rows), self.weight.shape[2]), self.weight.dtype)
-        threads.run(kernels.respond, 1, self.weight, self.base, *(pixels.start, pixels.index, pixels.value), closeness)
+        lists = pixels.start, pixels.index, pixels.value
+        threads.run(kernels.respond, 1, self.weight, self.base, *lists, closeness)
         nearest: np.ndarray = closeness[0].argmax(1)
         return nearest

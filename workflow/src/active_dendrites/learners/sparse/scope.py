@@ -8,7 +8,8 @@ from active_dendrites.settings.yaml_files import fault_line
 
 def out_of_scope(run: RunConfig) -> list[str]:
     """A line for each setting that the sparse learner does not have; none where it learns the run."""
-    network, precision, segments = run.network, run.numerics.precision, run.consolidation.include_segments
+    network, precision = run.network, run.numerics.precision
+    segments = run.consolidation.include_segments
     rounded = choose("numerics.precision", precision, float32=False, float64=False, tf32=True, bfloat16=True)
     wanted: list[tuple[str, object, bool, str]] = [  # setting, value, whether it is within the scope, what would be
         ("network.input_dropout", network.input_dropout, network.input_dropout == 0, "0"),
