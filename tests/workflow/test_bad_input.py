@@ -459,6 +459,30 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         [],
         "config/config.yaml: line 11: found key 'device' twice, expected YAML",
     ),
+    "no YAML": (
+        "config/config.yaml",
+        lambda text: text + "device: [cpu\n",
+        [],
+        "config/config.yaml: line ",
+    ),
+    "empty": (
+        "config/config.yaml",
+        lambda text: "",
+        [],
+        "config/config.yaml: found None, expected a mapping",
+    ),
+    "truth for a key": (
+        "config/config.yaml",
+        lambda text: text + "on: cpu\n",
+        [],
+        "config/config.yaml: line 11: found key True, expected text or a number; write text in quotes",
+    ),
+    "list for a key": (
+        "config/config.yaml",
+        lambda text: text + "? [device]\n: cpu\n",
+        [],
+        "config/config.yaml: line 11: found key ['device'], expected text",
+    ),
     "repeated seeds": (
         "config/config.yaml",
         lambda text: text.replace("seeds:\n", "seeds:\n- 2\n"),
