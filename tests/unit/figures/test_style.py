@@ -1,12 +1,16 @@
-"""Labels are text in every figure, whatever they say."""
+"""Labels are text in every figure, whatever they say; styles can be told apart, by everyone."""
 
 import warnings
+from itertools import combinations
 from pathlib import Path
 
 import drawing
+import numpy as np
 import pandas as pd
 import pytest
 from drawing import make_search, make_table, row, saved, sweep, words
+from matplotlib.colors import to_rgb
+from matplotlib.markers import MarkerStyle
 from matplotlib.text import Text
 
 from active_dendrites.evaluation.tables import write_table
@@ -81,3 +85,69 @@ def test_ticks_are_numbers_without_mathematics(tmp_path: Path) -> None:
     for figure in (curves.draw_clusters(counts, "A title"), search_lines.draw_search_lines(lines, "A title")):
         saved(figure, tmp_path)
         assert "$" not in words(figure)
+
+
+# -- styles -----------------------------------------------------------------------------------------------
+
+# How colours are seen, in linear RGB. Source: Machado, Oliveira and Fernandes, A physiologically-based model for
+# simulation of color vision deficiency, IEEE TVCG 2009, severity 1.
+VISION = {
+    "full": np.eye(3),
+    "without red": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "without green": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "without blue": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(colour: str) -> np.ndarray:
+    rgb = np.array(to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(colour: str, vision: str) -> np.ndarray:
+    """CIE L*a*b* of a colour as it is seen."""
+    xyz = TO_XYZ @ np.clip(np.array(VISION[vision]) @ linear(colour), 0, 1) / TO_XYZ.sum(1)
+    x, y, z = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def area(mark: style.Style) -> float:
+    """Of its marker at size 1."""
+    marker = MarkerStyle(mark.marker)
+    path = marker.get_path().transformed(marker.get_transform().scale(mark.size(1)))
+    (x, y) = path.to_polygons()[0].T
+    return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
+
+
+FALLBACKS = [style.Style(colour, marker) for colour in style.FALLBACK_COLOURS for marker in style.FALLBACK_MARKERS]
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_styles_differ_in_marker_or_in_a_colour_that_everyone_can_tell(vision: str) -> None:
+    """A difference of 2.3 is just noticed side by side; 10 is seen across a figure."""
+    for one, other in combinations([*style.STYLES.values(), *FALLBACKS], 2):
+        apart = np.linalg.norm(lab(one.colour, vision) - lab(other.colour, vision))
+        assert one.marker != other.marker or apart > 10, (one, other)
+
+
+def test_variants_of_one_s_own_are_as_strong_as_ours() -> None:
+    """By contrast to white, of which 3 is asked of graphics (WCAG 2.1, 1.4.11), and by area, that of a circle."""
+    circle = area(style.Style("k", "o"))
+    for mark in FALLBACKS:
+        assert 1.05 / (TO_XYZ[1] @ linear(mark.colour) + 0.05) >= 3
+        assert mark.marker not in {known.marker for known in style.STYLES.values()}
+    for mark in [*style.STYLES.values(), *FALLBACKS]:
+        assert 0.75 * circle < area(mark) < 1.35 * circle, mark

@@ -61,8 +61,8 @@ class Style(NamedTuple):
     line: LineStyle = "-"
 
     def size(self, points: float) -> float:
-        """Of its marker, points: a triangle fills half of its square, a diamond sticks out of it."""
-        return {"^": 1.15, "v": 1.15, "D": 0.85}.get(self.marker, 1.0) * points
+        """Of its marker, points, so that all cover about the same area: a triangle fills half of its square."""
+        return SIZES.get(self.marker, 1.0) * points
 
     def without_line(self) -> "Style":
         return self._replace(line="none")
@@ -88,9 +88,10 @@ STYLES = {
     "xdg": Style(PINK, "v"),
     "si_xdg": Style(BROWN, "D"),
 }
-# From Paul Tol's schemes.
-FALLBACK_COLOURS = ("#44aa99", "#999933", "#117733", "#aa4499", "#ddaa33", "#6699cc")
+# Of variants that are not above: as strong as theirs, on markers that none of theirs has.
+FALLBACK_COLOURS = ("#4455cc", "#7a6a00", "#117733", "#aa4499", "#008b8b", "#663300")
 FALLBACK_MARKERS = ("p", "h", "*", "<", ">", "H")
+SIZES = {"^": 1.15, "v": 1.15, "<": 1.15, ">": 1.15, "D": 0.85, "p": 1.15, "h": 1.1, "H": 1.1, "*": 1.65}  # factors
 
 FONT = "DejaVu Sans"  # which matplotlib brings along
 MARKER = 7.5  # points
