@@ -54,7 +54,7 @@ def test_labels_are_drawn_as_they_were_written(text: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_tables_for_eyes_show_labels_as_they_were_written(text: str) -> None:
+def test_tables_for_a_person_show_labels_as_they_were_written(text: str) -> None:
     table = tables(text)
     assert text in curves.readable(table["summary"]).to_string()
     assert text in heat_maps.readable_averages(table["matrix"]).to_string()

@@ -105,7 +105,7 @@ def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
 
 
 def readable(table: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
-    """The table for eyes: a column per number of tasks."""
+    """The table as a person reads it: a column per number of tasks."""
     unit = f"{measure.axis} ± 95 % interval, by number of tasks"
     return style.readable(select(table, measure), unit, style.is_reduced(table))
 

@@ -182,11 +182,11 @@ def activity_caption(table: pd.DataFrame) -> str:
     )
 
 
-# -- tables for eyes ----------------------------------------------------------------------------------
+# -- tables for a person --------------------------------------------------------------------------------
 
 
 def readable_averages(table: pd.DataFrame) -> pd.DataFrame:
-    """A matrix table for eyes: average accuracy after each task at which all tasks so far were tested, %."""
+    """A matrix table as a person reads it: average accuracy, %, after each task that was followed by a full test."""
     means = table.groupby(["variant", "label", "num_tasks", "after_task"], sort=False)["accuracy"].agg(["mean", "size"])
     means = means.reset_index()
     complete = means[means["size"] == means["after_task"]]
@@ -201,7 +201,7 @@ def readable_averages(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def readable_overlaps(table: pd.DataFrame) -> pd.DataFrame:
-    """An activity table for eyes: the overlap of all pairs of tasks."""
+    """An activity table as a person reads it: the overlap of all pairs of tasks."""
     pairs = table[table["panel"] == "overlap"]
     shown = pairs.pivot(index="row", columns="column", values="value").map("{:.3f}".format)
     return style.with_heading(

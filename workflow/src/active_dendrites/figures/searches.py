@@ -127,7 +127,7 @@ def fixed_title(runs: pd.DataFrame, searched: Parameter) -> str:
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for eyes, a row per variant: final accuracy by number of tasks, and what is published."""
+    """The table as a person reads it, a row per variant: final accuracy by number of tasks, and what is published."""
     runs = final_runs(table)
     order = list(dict.fromkeys(runs["variant"]))
     rows = means(runs, ["variant", "num_tasks"])

@@ -207,7 +207,7 @@ def missing_words(not_run: pd.Series, alone: pd.Series) -> list[str]:
 
 
 def readable(rows: pd.DataFrame, heading: str, reduced: bool, digits: int = 2) -> pd.DataFrame:
-    """Rows for eyes, a column per number of tasks: a variant's runs in a line, published values below.
+    """Rows as a person reads them, a column per number of tasks: a variant's runs in a line, published values below.
 
     Args:
         rows: variant, label, num_tasks, n, value, low, high, published, in the units of the figure and in order.
@@ -228,7 +228,7 @@ def readable(rows: pd.DataFrame, heading: str, reduced: bool, digits: int = 2) -
 
 
 def with_heading(shown: pd.DataFrame, heading: str, reduced: bool) -> pd.DataFrame:
-    """A table for eyes with a heading above its columns, stamped at reduced scale."""
+    """A table for a person with a heading above its columns, stamped at reduced scale."""
     heading = f"{REDUCED}. {heading}" if reduced else heading
     return shown.set_axis(pd.MultiIndex.from_product([[heading], shown.columns]), axis="columns")
 
