@@ -17,6 +17,9 @@ module rebuilt:
 
 use rule * from rebuilt as rebuilt_*
 
+onstart:
+    rebuilt.before_the_first_job()
+
 rule first:
     default_target: True
     input:
@@ -65,3 +68,17 @@ def test_both_snakefiles_make_the_paper_by_default(project: Project, arguments: 
     jobs = project.plan(*arguments, "--cores", "1")
     assert {job.wildcards["scale"] for job in jobs if job.rule == "train"} == {"paper"}
     assert {job.rule for job in jobs} >= {"all", "aggregate", "draw", "report"}
+
+
+def test_a_module_may_be_guarded(project: Project, tmp_path: Path) -> None:
+    """Finished runs of paper scale stay, where the other workflow calls the guard."""
+    text = CALLER.format(snakefile=project.path("workflow/Snakefile"))
+    (tmp_path / "Snakefile").write_text(text.replace("quick_ablation", "ablation"))
+    run = tmp_path / "paper/made/paper/runs/sparse_representations_only/tasks-2/seed-1"
+    run.mkdir(parents=True)
+    (run / "record.json").write_text('{"settings": {}, "numerics": 1, "wall_seconds": 7200}')
+    (run / "accuracy.csv").write_text("after_task,task,accuracy\n")
+    done = snakemake(tmp_path, "--cores", "2")
+    assert done.returncode != 0
+    assert "Stopped before anything was done: finished runs of paper scale would be deleted" in done.stderr
+    assert (run / "record.json").exists()
