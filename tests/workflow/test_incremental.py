@@ -36,6 +36,9 @@ def finished(make_project: Callable[[], Project]) -> Project:
     assert done.returncode == 0, done.stdout + done.stderr
     # No GPU is used here, so that one GPU must not mean one training at a time.
     assert "Execute 2 jobs..." in done.stderr.split("localrule train:")[0].splitlines()[-3:], done.stderr
+    # What to look at, and what not to take it for.
+    assert "Open results/quick/report.html\n" in done.stderr
+    assert "It says nothing about the paper's numbers." in done.stderr
     return project
 
 

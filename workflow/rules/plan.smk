@@ -5,6 +5,7 @@ import atexit
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from active_dendrites.planning.plan import (
     PlannedRun,
     describe_finished,
     describe_plan,
+    estimate,
     is_outdated,
     retrained,
     why,
 )
+from active_dendrites.planning.progress import Progress, Reporter
 from active_dendrites.runs.folders import run_of
 
 # As jobs have them, also where a workflow uses this one as a module and calls the rules otherwise.
@@ -190,6 +193,32 @@ def before_the_first_job() -> None:
     if not workflow.touch:
         refuse_what_cannot_train()
         guard_finished_runs()
+        report_progress()
+
+
+def report_progress() -> None:
+    """Let a line a minute say how far the runs are, until this process ends."""
+    runs = list(planned_runs(planned_jobs()))
+    if runs:
+        where = hardware()
+        progress = Progress(runs, [estimate(run, where)[0] for run in runs], time.time())
+        Reporter(progress.line).start()
+
+
+def made_pages() -> list[str]:
+    """The pages that this workflow shows its results on, of those that were asked for."""
+    rules_of_pages = {workflow.modifier.modify_rulename(name) for name in ("report", "reproduce")}
+    jobs = [job for job in workflow.dag.jobs if job.rule.name in rules_of_pages]
+    return sorted(path for job in jobs for path in job.output if str(path).endswith(".html"))
+
+
+def tell_pages() -> None:
+    """At the end: what to open, and how far it goes."""
+    pages = made_pages()
+    for page in pages:
+        print(f"Open {page}", file=sys.stderr)
+    if any(f"/{PAPER}/" not in page for page in pages):
+        print("Reduced scale shows that all of it works. It says nothing about the paper's numbers.", file=sys.stderr)
 
 
 def tell_dry_run() -> None:
@@ -233,3 +262,8 @@ if workflow.is_main_process:
 onstart:
     if workflow.is_main_process:
         before_the_first_job()
+
+
+onsuccess:
+    if workflow.is_main_process:
+        tell_pages()
