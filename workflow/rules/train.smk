@@ -35,9 +35,10 @@ def trainings() -> list[Training]:
 def grouped_trainings() -> Iterator[Training]:
     """For each scale and group of seeds the configurations that have it, where no result exists."""
     groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for scale in DECLARATIONS.scales:
+    for scale, declared in DECLARATIONS.scales.items():
+        size = declared.seeds_per_job or config["seeds_per_job"]
         for variant, num_tasks in DECLARATIONS.configurations(scale):
-            for seeds in resources.seed_groups(SEEDS[scale][variant], config["seeds_per_job"]):
+            for seeds in resources.seed_groups(SEEDS[scale][variant], size):
                 # A job on a cluster comes here too, and must find its rule, whatever exists by now.
                 if not (workflow.is_main_process and has_results(scale, variant, num_tasks, seeds)):
                     pattern = rf"{re.escape(variant)}(?=/tasks-{num_tasks}/)"

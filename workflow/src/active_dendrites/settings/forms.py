@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from active_dendrites.settings.datasets import FILES
-from active_dendrites.settings.run import MAX_SEED, TaskCount
+from active_dendrites.settings.run import MAX_SEED, PositiveInt, TaskCount
 from active_dendrites.settings.yaml_files import Section, fault
 
 
@@ -66,12 +66,14 @@ class ScaleDeclaration(Section):
     """What a scale changes: its own seeds and numbers of tasks, and settings over those of the variants.
 
     What begins with `search_` is for variants with trials of their own, and for the experiments of the searches.
+    Where there is no `seeds_per_job`, that of the workflow's own config file holds.
     """
 
     seeds: Any = None
     search_seeds: Any = None
     num_tasks: TaskCounts | None = None
     search_num_tasks: TaskCounts | None = None
+    seeds_per_job: PositiveInt | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sweeps: dict[str, Sweep] = Field(default_factory=dict)
