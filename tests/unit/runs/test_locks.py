@@ -1,16 +1,20 @@
 """One writer: the second is refused in a line, and a writer that died holds nothing."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from active_dendrites.runs.locks import LOCK, FolderTakenError, only_writer
+from active_dendrites.training.devices import free_lock
 
 ROOT = Path(__file__).resolve().parents[3]
 FORK = multiprocessing.get_context("fork")
@@ -19,6 +23,7 @@ FORK = multiprocessing.get_context("fork")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "workflow/src")}
 HOLD = """
 import sys
+import tempfile
 from pathlib import Path
 from active_dendrites.runs.locks import only_writer
 with only_writer(Path(sys.argv[1])):
@@ -96,3 +101,51 @@ def test_there_is_never_more_than_one_writer(tmp_path: Path) -> None:
     for process in processes:
         process.join(60)
     assert counter.read_text() == "200"
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let every lock fail as a file system does."""
+
+    def flock(file: object, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_said_and_used(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse(monkeypatch, number)
+    with only_writer(tmp_path / "run"):
+        assert (tmp_path / "run" / LOCK).exists()
+    assert not (tmp_path / "run" / LOCK).exists()
+    (line,) = caplog.messages
+    assert line.startswith(f"{tmp_path / 'run'}: its file system has no locks: {os.strerror(number)}")
+    assert "start only one, or choose a folder on another file system" in line
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE])
+def test_a_lock_that_is_refused_says_what_it_is(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may write there, so it is not said that one may not."""
+    refuse(monkeypatch, number)
+    with pytest.raises(ValueError) as raised, only_writer(tmp_path / "run"):
+        pass
+    assert str(raised.value) == (
+        f"{tmp_path / 'run' / LOCK}: found its lock refused: {os.strerror(number)} ({errno.errorcode[number]}),"
+        " expected a file that can be locked"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EACCES])
+def test_a_gpu_is_taken_where_there_are_no_locks(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse(monkeypatch, number)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if number == errno.ENOLCK:
+        with free_lock(["GPU-1", "GPU-2"]) as index:
+            assert index == 0 and "has no locks" in caplog.text
+    else:
+        with pytest.raises(ValueError, match="its lock refused"), free_lock(["GPU-1"]):
+            pass

@@ -3,7 +3,9 @@
 The kernel holds the lock and drops it when the process ends, however it ends: nothing has to be cleaned up by hand.
 """
 
+import errno
 import fcntl
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -15,6 +17,9 @@ from typing import IO
 from active_dendrites.settings.yaml_files import fault_line
 
 LOCK = ".lock"  # in the folder, as long as it is held
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # of file systems without locks
+
+log = logging.getLogger(__name__)
 
 
 class FolderTakenError(ValueError):
@@ -25,14 +30,13 @@ class FolderTakenError(ValueError):
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold a folder, which is made if it is missing, until the end of the block.
 
+    On a file system without locks a line warns, and nobody is kept from writing there.
+
     Raises: FolderTakenError naming host, process and since when, if another process holds it; ValueError if this user
-        may not write there.
+        may not write or lock there.
     """
     path = folder / LOCK
-    try:
-        file = taken(path)
-    except PermissionError:
-        raise ValueError(fault_line(folder, "", "a folder for results", found="no permission to write there")) from None
+    file = hold(path)
     try:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
@@ -43,22 +47,29 @@ def only_writer(folder: Path) -> Iterator[None]:
         file.close()
 
 
-def taken(path: Path) -> IO[str]:
-    """The lock file, locked by this process."""
+def hold(path: Path) -> IO[str]:
+    """The lock file, locked by this process. Raises: as `only_writer`."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
-        if not locked(file):
-            file.seek(0)
-            holder = file.read() or "another process"  # which has not said yet who it is
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+", encoding="utf-8")
+        except PermissionError:
+            line = fault_line(path.parent, "", "a folder for results", found="no permission to write there")
+            raise ValueError(line) from None
+        try:
+            if not locked(file):
+                file.seek(0)
+                holder = file.read() or "another process"  # which has not said yet who it is
+                raise FolderTakenError(fault_line(path.parent, "", "no other writer", found=f"it in use by {holder}"))
+        except BaseException:
             file.close()
-            raise FolderTakenError(fault_line(path.parent, "", "no other writer", found=f"it in use by {holder}"))
-        if is_at(path, file):
+            raise
+        if leads_to(path, file):
             return file
         file.close()  # of a process that has just left, and removed it
 
 
-def is_at(path: Path, file: IO[str]) -> bool:
+def leads_to(path: Path, file: IO[str]) -> bool:
     """Whether a path still leads to an open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
@@ -67,9 +78,25 @@ def is_at(path: Path, file: IO[str]) -> bool:
 
 
 def locked(file: IO[str]) -> bool:
-    """Lock a file for this process, if no other has; whether that was so."""
+    """Lock a file for this process, if no other has; whether that was so.
+
+    Where the file system has no locks, a line warns, and the file counts as locked.
+
+    Raises: ValueError if the lock is refused.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        reason = f"{error.strerror} ({errno.errorcode.get(error.errno or 0, error.errno)})"
+        if error.errno not in NO_LOCKS:
+            line = fault_line(file.name, "", "a file that can be locked", found=f"its lock refused: {reason}")
+            raise ValueError(line) from None
+        log.warning(
+            "%s: its file system has no locks: %s. Nothing keeps a second process from writing there: start only one,"
+            " or choose a folder on another file system",
+            Path(file.name).parent,
+            reason,
+        )
     return True
