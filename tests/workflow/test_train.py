@@ -60,6 +60,12 @@ def test_it_finds_the_project_from_another_folder(project: Project, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_log_says_which_folders_come_after_the_locked_packages(project: Project, tmp_path: Path) -> None:
+    done = train(project, "--run-folder", str(tmp_path / "run"), ACTIVE_DENDRITES_PATH="/mine")
+    assert done.returncode == 0, done.stderr
+    assert "after the locked packages, Python looks in ACTIVE_DENDRITES_PATH=/mine" in done.stderr
+
+
 def test_it_leaves_its_log_beside_the_record(project: Project, tmp_path: Path) -> None:
     """Of each seed, also in place of the log of an earlier training."""
     folders = [tmp_path / "seed-1", tmp_path / "seed-2"]

@@ -5,6 +5,7 @@ Interrupted, it is saved, ends with exit status 75 and goes on when it is starte
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -142,6 +143,8 @@ def run_folders(folders: Sequence[Path]) -> Iterator[None]:
 
 def announce(job: Job, source: SourceState) -> None:
     """Log what is trained and where to."""
+    if added := os.environ.get("ACTIVE_DENDRITES_PATH"):
+        log.info("after the locked packages, Python looks in ACTIVE_DENDRITES_PATH=%s", added)
     if source.commit is None:
         log.warning("no commit is recorded (%s): reference.py merge will refuse this run", source.reason)
     for run, folder in zip(job.runs, job.folders, strict=True):
