@@ -238,15 +238,19 @@ def draw_variant(axes: Axes, rows: pd.DataFrame, shown: pd.DataFrame, name: str)
     axes.plot(replaced["x"], replaced["value"], gid=f"{name}-replaced", **look)
     bars = np.stack([replaced["value"] - replaced["low"], replaced["high"] - replaced["value"]])
     axes.errorbar(replaced["x"], replaced["value"], bars, fmt="none", ecolor=own.colour, alpha=FAINT, zorder=2.4)
-    lowest = replaced.sort_values("value").iloc[0]
-    words: dict[str, Any] = {
-        "xytext": (0, -14),
-        "textcoords": "offset points",
-        "ha": "center",
-        "va": "top",
-        "color": own.colour,
-    }
-    axes.annotate(PUBLISHED_SETTINGS, (lowest["x"], lowest["value"]), fontsize=9, gid="published-settings", **words)
+    first = replaced.iloc[0]
+    pointer = {"arrowstyle": "-", "color": own.colour, "alpha": FAINT, "relpos": (0, 1), "shrinkA": 0, "shrinkB": 6}
+    # At the bottom left, where no curve of accuracies comes.
+    axes.annotate(
+        PUBLISHED_SETTINGS,
+        (first["x"], first["value"]),
+        (first["x"], 0.05),
+        textcoords=axes.get_xaxis_transform(),
+        arrowprops=pointer,
+        color=own.colour,
+        fontsize=9,
+        gid="published-settings",
+    )
 
 
 def with_faint(shown: pd.DataFrame) -> set[str]:
