@@ -211,7 +211,10 @@ def test_the_docs_say_what_each_target_trains() -> None:
         runs[target] = set().union(*(runs[name] for name in ours))
     seeds = {name: sum(declarations.trials(variant) or 8 for variant, _ in runs[name]) for name in runs}
     quick = {run for name in declarations.experiments for run in declarations.runs_of("quick", name)}
-    seeds["quick"] = sum(3 if declarations.trials(variant) is None else 1 for variant, _ in quick)
+    scale = declarations.scales["quick"]
+    seeds["quick"] = sum(
+        len(scale.seeds if declarations.trials(variant) is None else scale.search_seeds) for variant, _ in quick
+    )
     assert {name: said.get(name) for name in seeds} == seeds
 
 
