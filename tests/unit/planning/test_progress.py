@@ -47,11 +47,12 @@ def test_a_line_says_what_is_done_running_and_left(runs: list[PlannedRun]) -> No
     (runs[0].folder / "record.json").touch()
     (runs[1].folder / "train.log").write_text(LOG)
     (runs[1].folder / ".lock").touch()
-    (runs[2].folder / "train.log").touch()
-    (runs[2].folder / ".lock").touch()
+    for run in runs[2:]:
+        (run.folder / "train.log").touch()
+        (run.folder / ".lock").touch()
     # 1.75 of 4 runs in 70 seconds, hence the other 2.25 in 90.
     assert progress.line(progress.started + 70)[9:] == (
-        "1 of 4 runs done, 2 running (quick_xdg_2 seed 2: task 2, epoch 1; quick_xdg_2 seed 3: starting),"
+        "1 of 4 runs done, 3 running (quick_xdg_2, seed 2: task 2, epoch 1; quick_xdg_2, seeds 3, 4: starting),"
         " about 90 s of training left"
     )
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO, NamedTuple
 
-from active_dendrites.planning.plan import PlannedRun, duration
+from active_dendrites.planning.plan import PlannedRun, duration, listed
 from active_dendrites.runs.locks import LOCK
 
-SHOWN = 4  # runs that are named; of more, their number
+SHOWN = 4  # configurations that are named
 POSITION = re.compile(r"task (\d+)/(\d+) (?:epoch (\d+)/(\d+)|learned)")
 
 
@@ -102,12 +102,13 @@ def last_position(log: Path) -> Position | None:
 
 
 def describe_running(runs: Sequence[PlannedRun]) -> str:
-    """xdg_10 seed 3: task 7, epoch 1; si_prototype_5 seed 1: starting; ..."""
-    named = []
-    for run in runs[:SHOWN]:
-        position = last_position(run.folder / "train.log")
-        named.append(f"{run.name} seed {run.seed}: {position or 'starting'}")
-    return "; ".join([*named, *(["..."] if len(runs) > SHOWN else [])])
+    """xdg_10, seeds 1 to 3: task 7, epoch 1; si_prototype_5, seed 1: starting; ..."""
+    seeds: dict[tuple[str, str], list[int]] = {}  # that stand at the same position, as those of one job do
+    for run in runs:
+        position = str(last_position(run.folder / "train.log") or "starting")
+        seeds.setdefault((run.name, position), []).append(run.seed)
+    words = [f"{name}, {listed(of_name)}: {position}" for (name, position), of_name in seeds.items()]
+    return "; ".join([*words[:SHOWN], *(["..."] if len(words) > SHOWN else [])])
 
 
 class Reporter(Thread):
