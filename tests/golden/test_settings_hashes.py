@@ -1,7 +1,7 @@
 """Every declared configuration, at both scales, has the stored hash of settings; other ones train finished runs again.
 
-The stored hashes of paper scale are those of version 0.1.0, those of reduced scale of 0.2.0. Where a configuration is new
-or its settings are meant to change, `pytest tests/golden/test_settings_hashes.py --store-golden` stores today's.
+The stored hashes of paper scale are those of version 0.1.0, those of reduced scale of 0.2.0. Where a configuration is
+new or its settings are meant to change, `pytest tests/golden/test_settings_hashes.py --store-golden` stores today's.
 """
 
 import json
