@@ -3,11 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
 from project import REPOSITORY, Job, Project, write_notebook
 
+from active_dendrites.runs.folders import run_of
 from active_dendrites.settings.declarations import Declarations
 
 COUNTS = (2, 5, 10, 25, 50, 100)
@@ -59,9 +61,10 @@ CONFIGURATIONS = published_configurations()
 
 def trainings(jobs: list[Job], scale: str) -> Counter:
     """(variant, num_tasks, seed) of the planned trainings, all of which must be of one scale."""
-    planned = [job.wildcards for job in jobs if job.rule == "train"]
-    assert {run["scale"] for run in planned} == {scale}
-    return Counter((run["variant"], int(run["num_tasks"]), int(run["seed"])) for run in planned)
+    outputs = [Path(path) for job in jobs if job.rule.startswith("train") for path in job.output]
+    folders = [path.parent for path in outputs if path.name == "record.json"]
+    assert {folder.parts[1] for folder in folders} == {scale}
+    return Counter(map(run_of, folders))
 
 
 def declared_targets() -> dict[str, list[tuple[str, int]]]:

@@ -113,7 +113,7 @@ def test_the_citation_is_of_this_version() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cited["version"], cited["license"]) == (active_dendrites.__version__, project["license"])
     assert project["dynamic"] == ["version"] and "version" not in project
-    assert cited["references"][0]["doi"].endswith("2021.10.25.465651")
+    assert cited["preferred-citation"]["doi"].endswith("2021.10.25.465651")
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -24,7 +24,9 @@ from active_dendrites.settings.declarations import Declarations
 
 NOTEBOOKS = Path(__file__).parents[3] / "workflow" / "notebooks"
 RULE = (NOTEBOOKS.parent / "rules/figures.smk").read_text(encoding="utf-8").partition("shell:")[2].partition("\n\n")[0]
-DRAW = "".join(re.findall(r'^ +"(.*)"$', RULE, re.MULTILINE))  # what the rule runs
+# What the rule runs; Python is this one, and knows the library.
+DRAW = "".join(re.findall(r'^ +f?"(.*)"$', RULE, re.MULTILINE)).replace("{{", "{").replace("}}", "}")
+DRAW = DRAW.replace("{python('-m papermill')}", "python -m papermill")
 TWO = [0.90, 0.92]
 
 
@@ -166,7 +168,8 @@ def test_notebook_draws_its_table(name: str, scale: str, tmp_path: Path, monkeyp
     svg = (tmp_path / f"figures/{name}.svg").read_text(encoding="utf-8")
     assert (tmp_path / f"figures/{name}.png").stat().st_size > 10_000
     for part in parts:
-        assert f'id="{part}"' in svg
+        # What was published is not held against reduced scale.
+        assert (f'id="{part}"' in svg) == (scale == "paper" or not part.startswith("published"))
     assert ('id="reduced-scale"' in svg) == (scale == "quick")
     if name in LIMITS and scale == "paper":
         assert scope["figure"].axes[0].get_ylim() == LIMITS[name]

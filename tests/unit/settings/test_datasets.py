@@ -21,8 +21,6 @@ HASHES = {
     ("paper", "xdg", 2): "2057374e991081ff",
     ("paper", "ten_layer_mlp", 10): "b233095f31c3bc51",
     ("paper", "segment_search-50", 50): "73fc6adf74ec8e11",
-    ("quick", "prototype", 10): "3e4216c654261365",
-    ("quick", "si_mlp", 10): "d57982a522641bf4",
 }
 
 

@@ -45,7 +45,7 @@ def test_runs_side_by_side_differ_in_their_seed_alone(small_run, digits) -> None
 
 
 def test_a_loss_that_is_no_number_stops_the_run(small_run, digits) -> None:
-    run = small_run("prototype", learning_rate=1e30, num_tasks=1, numerics__precision="float32")
+    run = small_run("prototype", num_tasks=1, numerics__precision="float32").model_copy(update={"learning_rate": 1e30})
     where = r"seed 1: the loss is \w+ at task 1, epoch \d, within step \d+ at learning rate 1e\+30"
     with pytest.raises(DivergedError, match=where):
         train([run], digits, torch.device("cpu"))
