@@ -7,13 +7,14 @@ from pathlib import Path
 from active_dendrites.evaluation.tables import check_settings, experiment_table, result_lines, write_table
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
-from active_dendrites.settings.options import at_least
+from active_dendrites.settings.options import at_least, use_any_encoding
 from active_dendrites.settings.published import declared_rows, read_published
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
+    use_any_encoding()
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="table|line")
 

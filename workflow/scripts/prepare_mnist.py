@@ -11,9 +11,11 @@ from pathlib import Path
 
 from active_dendrites.data import download
 from active_dendrites.settings.datasets import DATASETS, MNIST
+from active_dendrites.settings.options import use_any_encoding
 
 
 def main() -> None:
+    use_any_encoding()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--destination", type=Path, required=True, help="folder for the uncompressed files")
     parser.add_argument("--folder", default="", help="folder with the files, plain or .gz; empty: download")

@@ -14,6 +14,7 @@ from active_dendrites.reproduction.reference_tables import KINDS, judged_runs, r
 from active_dendrites.reproduction.verdicts import unexplained
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.options import use_any_encoding
 from active_dendrites.settings.published import Published, read_published
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,7 @@ PAGES = {"paper": "report.html", "searches": "searches.html"}  # of each part
 
 
 def main() -> None:
+    use_any_encoding()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=PROJECT / "config", help="folder of the settings")
     folder_help = f"folder that holds {FILE} and what is made from it (default results/reference)"

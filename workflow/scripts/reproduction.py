@@ -8,6 +8,7 @@ from active_dendrites.reports.reproduction_page import Report, make_report, writ
 from active_dendrites.reproduction.counted_runs import find_runs
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.options import use_any_encoding
 from active_dendrites.settings.published import read_published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +16,7 @@ TEMPLATES = ROOT / "workflow/report"
 
 
 def main() -> None:
+    use_any_encoding()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, help="mnist (default): the only one with published numbers")

@@ -25,7 +25,7 @@ from active_dendrites.runs.seals import discard_seal
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import replaced_by_scale
-from active_dendrites.settings.options import at_least, minutes, renamed_to
+from active_dendrites.settings.options import at_least, minutes, renamed_to, use_any_encoding
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import SAVE_MINUTES, CheckpointManager
 from active_dendrites.training.devices import training_device
@@ -58,6 +58,7 @@ class Job(NamedTuple):
 
 
 def main() -> None:
+    use_any_encoding()
     arguments = parse_arguments()
     prepare_process(arguments.threads)
     job = make_job(arguments)

@@ -1,7 +1,9 @@
 """Options of the scripts: values that are refused, and names of earlier versions."""
 
 import argparse
+import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,3 +75,26 @@ def test_a_script_finds_the_project_from_its_own_place(script: str, monkeypatch)
             assert not isinstance(action.default, Path) or action.default.is_absolute(), action.dest
             if isinstance(action, argparse._SubParsersAction):
                 parsers += action.choices.values()
+
+
+PRINT = """
+import argparse, runpy, sys
+
+def stop(parser, *arguments):
+    print("91.2 ± 0.3, 2 × 2048 ✓")
+    sys.exit()
+
+argparse.ArgumentParser.parse_args = stop
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.py")))
+def test_a_script_writes_in_any_encoding(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT, SCRIPTS / script],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(SCRIPTS.parent / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "91.2 +/- 0.3, 2 x 2048 \\u2713\n"), done.stderr

@@ -1,7 +1,10 @@
-"""Values of the options of the scripts, as the `type` of an argument: each refusal is one line."""
+"""What scripts share: the `type` of an option, which refuses in one line, and output in any encoding."""
 
 import argparse
+import codecs
+import io
 import math
+import sys
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -39,3 +42,21 @@ def minutes(value: str) -> float:
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"found {value}, expected minutes, 0 or more")
     return number
+
+
+IN_ASCII = {"±": "+/-", "×": "x", "–": "-", "−": "-", "→": "->", "…": "..."}  # as people write them
+
+
+def use_any_encoding() -> None:
+    """Let standard output take every text: what its encoding lacks is written in ASCII, else as its number."""
+    codecs.register_error("in_ascii", _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where a notebook or a test took its place
+            stream.reconfigure(errors="in_ascii")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(IN_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text), error.end
