@@ -10,7 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -29,6 +32,8 @@ from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.checkpoints import FOLDER
 from active_dendrites.training.loop import train
 from active_dendrites.training.state import TrainingState
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -82,7 +87,7 @@ def main() -> None:
         table.to_csv(file, index=False, float_format="%.4g")
 
 
-def alone(function, *arguments):
+def alone(function: Callable[..., T], *arguments: Any) -> T:
     """The result of a function in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
@@ -186,7 +191,7 @@ def together(config: Path, images: Path, runs: int, threads: int) -> list[float]
         return pool.starmap(steps_per_second, [(config, images, threads, barrier)] * runs, chunksize=1)
 
 
-def steps_per_second(config: Path, images: Path, threads: int, barrier) -> float:
+def steps_per_second(config: Path, images: Path, threads: int, barrier: Barrier) -> float:
     declarations = Declarations(config)
     run = declarations.resolve(PAPER, "prototype", 10, seed=1)
     learner, _ = learner_of(run, read_images(declarations, images), threads)
