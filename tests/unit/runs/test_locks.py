@@ -149,3 +149,16 @@ def test_a_gpu_is_taken_where_there_are_no_locks(
     else:
         with pytest.raises(ValueError, match="its lock refused"), free_lock(["GPU-1"]):
             pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_lock_that_cannot_be_written_is_named(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(OSError, match=r"run/\.lock"), only_writer(tmp_path / "run"):
+        pass
+    monkeypatch.undo()
+    with only_writer(tmp_path / "run"):  # it was let go
+        pass

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from active_dendrites.runs.files import named_errors
 from active_dendrites.settings.yaml_files import fault_line
 
 LOCK = ".lock"  # in the folder, as long as it is held
@@ -33,14 +34,15 @@ def only_writer(folder: Path) -> Iterator[None]:
     On a file system without locks a line warns, and nobody is kept from writing there.
 
     Raises: FolderTakenError naming host, process and since when, if another process holds it; ValueError if this user
-        may not write or lock there.
+        may not write or lock there; NoRoomError and FileError naming the lock.
     """
     path = folder / LOCK
     file = hold(path)
     try:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
-        file.flush()
+        holder = f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}"
+        with named_errors(path):
+            file.truncate(0)
+            os.write(file.fileno(), holder.encode())  # at once: on a full disk nothing is left for close() to write
         yield
     finally:
         path.unlink(missing_ok=True)  # before the lock is dropped: nobody can have taken this file
