@@ -1,5 +1,6 @@
 # For the rules: where files are and what each rule is told.
 
+import os
 import re
 import shlex
 import sys

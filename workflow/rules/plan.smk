@@ -28,6 +28,7 @@ from active_dendrites.runs.folders import run_of
 PLAN = workflow.modifier.modify_rulename("plan")
 PREPARE = workflow.modifier.modify_rulename("prepare_mnist")
 TRAINING_RULES = {workflow.modifier.modify_rulename(training.name) for training in TRAININGS}
+PAGE_RULES = {workflow.modifier.modify_rulename(name) for name in ("report", "reproduce")}
 NAMES = {(scale, *run): name for name, (scale, runs) in TARGETS.items() for run in runs}
 STOPPED = "Stopped before anything was done: finished runs of paper scale would be deleted and trained again."
 TOLD = "Finished runs of paper scale would be deleted and trained again; without --config retrain=true it will stop:"
@@ -76,9 +77,9 @@ def unnoticed_runs() -> list[PlannedRun]:
 
 def planned_runs(jobs: list) -> Iterator[PlannedRun]:
     """Each seed that is to be trained, in the order of the targets."""
-    place = {name: index for index, name in enumerate(TARGETS)}
-    found = [run for job in jobs if job.rule.name in TRAINING_RULES for run in runs_of_job(job)]
-    yield from sorted(found, key=lambda run: (place.get(run.name, len(place)), run.run.variant, run.seed))
+    order = {name: index for index, name in enumerate(TARGETS)}
+    runs = [run for job in jobs if job.rule.name in TRAINING_RULES for run in runs_of_job(job)]
+    yield from sorted(runs, key=lambda run: (order.get(run.name, len(order)), run.run.variant, run.seed))
 
 
 def runs_of_job(job) -> Iterator[PlannedRun]:
@@ -139,12 +140,12 @@ def print_retrained(runs: list[PlannedRun], stream) -> None:
         print("", TOLD, *describe_finished(lost), *how_to_go_on(lost), sep="\n", file=stream)
 
 
-def guard_finished_runs() -> None:
+def guard_finished_runs(runs: list[PlannedRun]) -> None:
     """Stop where finished runs would be deleted, unless `retrain` says that they may.
 
     In the process that plans: what it decided is decided for the jobs that it starts, here or on a cluster.
     """
-    if not config["retrain"] and (lost := retrained(planned_runs(planned_jobs()))):
+    if not config["retrain"] and (lost := retrained(runs)):
         sys.exit("\n".join([STOPPED, *describe_finished(lost), *how_to_go_on(lost)]))
 
 
@@ -160,9 +161,9 @@ def how_to_go_on(lost: list[PlannedRun]) -> Iterator[str]:
         yield HOW_TO_FETCH
 
 
-def refuse_what_cannot_train() -> None:
+def refuse_what_cannot_train(runs: list[PlannedRun]) -> None:
     """Stop where each training would fail: a profile still waits for the cluster's names, or there is no GPU."""
-    if not any(planned_runs(planned_jobs())):
+    if not runs:
         return
     resources = workflow.resource_settings.default_resources
     for given in resources.args if resources else ():
@@ -185,39 +186,30 @@ def print_replaced(runs: Iterable[PlannedRun]) -> None:
 
 def before_the_first_job() -> None:
     """Print the plan and stop, or refuse what cannot run and guard finished runs; --touch trains nothing."""
-    if not workflow.touch:
-        print_replaced(planned_runs(planned_jobs()))
+    runs = [] if workflow.touch else list(planned_runs(planned_jobs()))
+    print_replaced(runs)
     if PLAN in asked_targets():
         print_plan()
         sys.exit(0)
-    if not workflow.touch:
-        refuse_what_cannot_train()
-        guard_finished_runs()
-        report_progress()
+    refuse_what_cannot_train(runs)
+    guard_finished_runs(runs)
+    report_progress(runs)
 
 
-def report_progress() -> None:
+def report_progress(runs: list[PlannedRun]) -> None:
     """Let a line a minute say how far the runs are, until this process ends."""
-    runs = list(planned_runs(planned_jobs()))
     if runs:
         where = hardware()
         progress = Progress(runs, [estimate(run, where)[0] for run in runs], time.time())
         Reporter(progress.line).start()
 
 
-def made_pages() -> list[str]:
-    """The pages that this workflow shows its results on, of those that were asked for."""
-    rules_of_pages = {workflow.modifier.modify_rulename(name) for name in ("report", "reproduce")}
-    jobs = [job for job in workflow.dag.jobs if job.rule.name in rules_of_pages]
-    return sorted(path for job in jobs for path in job.output if str(path).endswith(".html"))
-
-
 def tell_pages() -> None:
-    """At the end: what to open, and how far it goes."""
-    pages = made_pages()
-    for page in pages:
+    """At the end: which pages to open, of those that were asked for, and how far they go."""
+    jobs = [job for job in workflow.dag.jobs if job.rule.name in PAGE_RULES]
+    for page in sorted(path for job in jobs for path in job.output if path.endswith(".html")):
         print(f"Open {page}", file=sys.stderr)
-    if any(f"/{PAPER}/" not in page for page in pages):
+    if any(job.wildcards.scale != PAPER for job in jobs):
         print("Reduced scale shows that all of it works. It says nothing about the paper's numbers.", file=sys.stderr)
 
 
@@ -225,11 +217,12 @@ def tell_dry_run() -> None:
     """At the end of a dry run, which calls no hooks: the plan if it is asked for, and what the guard would do."""
     if not workflow.dryrun or workflow.dag is None:
         return
-    print_replaced(planned_runs(planned_jobs()))
+    runs = list(planned_runs(planned_jobs()))
+    print_replaced(runs)
     if PLAN in asked_targets():
         print_plan()
     else:
-        print_retrained(list(planned_runs(planned_jobs())), sys.stderr)
+        print_retrained(runs, sys.stderr)
 
 
 # -- the rule -----------------------------------------------------------------------------------------------
