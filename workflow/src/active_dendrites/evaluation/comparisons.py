@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from active_dendrites.evaluation.metrics import ROUNDING, continual_metrics
+from active_dendrites.evaluation.metrics import METRICS, ROUNDING, continual_metrics
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.records import is_finished, note_unsealed, read_accuracy, read_record
 from active_dendrites.settings.yaml_files import fault_line, one_of
 
 RUN = ["variant", "num_tasks", "seed"]
-METRIC_NAMES = ["average_accuracy", "forgetting", "backward_transfer", "learning_accuracy"]
+METRIC_NAMES = list(METRICS)
 OF_RUN = [*METRIC_NAMES, "clusters", "settings_hash", "commit"]
 
 

@@ -9,13 +9,12 @@ from active_dendrites.planning.cost_model import (
     seed_group_factor,
     step_milliseconds,
 )
-from active_dendrites.settings.datasets import DATASETS
+from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.run import RunConfig
 
 # Megabytes of Python, CUDA and the images of MNIST; the two Snakemakes that stand around a training on a cluster take
 # 300 of them.
 BASE_MEGABYTES = 4000
-MNIST_IMAGES = 70_000
 
 
 def training_minutes(run: RunConfig, num_seeds: int, device: str, attempt: int) -> int:
@@ -46,8 +45,9 @@ def training_megabytes(run: RunConfig, num_seeds: int, device: str, attempt: int
     copies_of_segments = 8 if moves_all_segments(run) else 1 if shares else 3
     each = 4 * (8 * feedforward + copies_of_segments * segments) / 1e6
     # Images are held as bytes, as lists or as float32; those of MNIST are in the base.
-    dataset = DATASETS[run.dataset]
-    images = 8 * 784 * (dataset.train_images + dataset.test_images - MNIST_IMAGES) / 1e6
+    dataset, mnist = DATASETS[run.dataset], DATASETS[MNIST]
+    more = dataset.train_images + dataset.test_images - mnist.train_images - mnist.test_images
+    images = 8 * 784 * more / 1e6
     return round(repeated(attempt) * (BASE_MEGABYTES + images + (each if device == "cuda" else num_seeds * each)))
 
 
