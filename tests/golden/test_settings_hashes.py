@@ -23,7 +23,7 @@ def hashes_of(folder: Path) -> dict[str, str]:
         declarations = Declarations(folder, dataset)
         for scale in declarations.scales:
             for experiment in declarations.experiments:
-                for variant, num_tasks in declarations.runs_of(scale, experiment):
+                for variant, num_tasks in declarations.configurations_of(scale, experiment):
                     run = declarations.resolve(scale, variant, num_tasks, seed=1)
                     hashes[f"{dataset}/{scale}/{variant}/tasks-{num_tasks}"] = run.settings_hash()
     return hashes

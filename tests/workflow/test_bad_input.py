@@ -34,7 +34,7 @@ def declare(folder: Path) -> None:
         seeds = declarations.seeds(scale, [1, 2])
         declarations.seeds(scale, None, key="search_seeds")
         for experiment in declarations.experiments:
-            for variant, num_tasks in declarations.runs_of(scale, experiment):
+            for variant, num_tasks in declarations.configurations_of(scale, experiment):
                 declarations.resolve(scale, variant, num_tasks, seeds[0])
 
 

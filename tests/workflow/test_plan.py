@@ -71,7 +71,7 @@ def declared_targets() -> dict[str, list[tuple[str, int]]]:
     """The configurations, (variant, num_tasks), of each target at paper scale."""
     declarations, found = Declarations(REPOSITORY / "config"), {}
     for experiment in declarations.experiments:
-        for run in declarations.runs_of("paper", experiment):
+        for run in declarations.configurations_of("paper", experiment):
             configurations = found.setdefault(declarations.target(*run), [])
             configurations += [run] * (run not in configurations)
     return found
@@ -208,12 +208,12 @@ def test_the_docs_say_what_each_target_trains() -> None:
         for names, runs in re.findall(r"^\| (`[^|]+`) \| [^|]+ \| (\d+) \|", text, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", names)
     }
-    runs = {name: set(declarations.runs_of("paper", name)) for name in declarations.experiments}
+    runs = {name: set(declarations.configurations_of("paper", name)) for name in declarations.experiments}
     for target, part in (("all", "paper"), ("searches", "searches")):
         ours = [name for name, declared in declarations.experiments.items() if declared.part == part]
         runs[target] = set().union(*(runs[name] for name in ours))
     seeds = {name: sum(declarations.trials(variant) or 8 for variant, _ in runs[name]) for name in runs}
-    quick = {run for name in declarations.experiments for run in declarations.runs_of("quick", name)}
+    quick = {run for name in declarations.experiments for run in declarations.configurations_of("quick", name)}
     scale = declarations.scales["quick"]
     seeds["quick"] = sum(
         len(scale.seeds if declarations.trials(variant) is None else scale.search_seeds) for variant, _ in quick

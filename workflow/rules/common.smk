@@ -72,7 +72,7 @@ def experiment_runs(wildcards) -> list[str]:
     """What a table is made from, for each run."""
     activity = DECLARATIONS.experiments[wildcards.experiment].kind == "activity"
     file = "activity.npy" if activity else "accuracy.csv"
-    declared = DECLARATIONS.runs_of(wildcards.scale, wildcards.experiment)
+    declared = DECLARATIONS.configurations_of(wildcards.scale, wildcards.experiment)
     return [path for variant, num_tasks in declared for path in runs_of(wildcards.scale, variant, num_tasks, file)]
 
 
@@ -223,13 +223,13 @@ def table_rows(wildcards) -> list[tuple]:
 
 def table_seeds(wildcards) -> list[str]:
     """The seeds of each variant, as arguments of aggregate.py."""
-    variants = dict.fromkeys(variant for variant, _ in DECLARATIONS.runs_of(wildcards.scale, wildcards.experiment))
+    variants = dict.fromkeys(variant for variant, _ in DECLARATIONS.configurations_of(wildcards.scale, wildcards.experiment))
     return [f"--seeds={variant}={','.join(map(str, SEEDS[wildcards.scale][variant]))}" for variant in variants]
 
 
 def experiment_seeds(wildcards) -> list[int]:
     """The seeds of an experiment's variants."""
-    variants = {variant for variant, _ in DECLARATIONS.runs_of(wildcards.scale, wildcards.experiment)}
+    variants = {variant for variant, _ in DECLARATIONS.configurations_of(wildcards.scale, wildcards.experiment)}
     return sorted({seed for variant in variants for seed in SEEDS[wildcards.scale][variant]})
 
 
@@ -290,7 +290,7 @@ def page_code(wildcards) -> str:
     figures = {
         experiment: [
             DECLARATIONS.experiments[experiment].title,
-            *((*run, DECLARATIONS.label(run[0])) for run in DECLARATIONS.runs_of(wildcards.scale, experiment)),
+            *((*run, DECLARATIONS.label(run[0])) for run in DECLARATIONS.configurations_of(wildcards.scale, experiment)),
         ]
         for experiment in DECLARATIONS.experiments_of(page_part(wildcards))
     }

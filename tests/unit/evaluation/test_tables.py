@@ -342,7 +342,7 @@ def test_every_experiment_declares_its_runs_in_order(declarations: Declarations,
     published = read_published(declarations)
     for experiment in declarations.experiments:
         rows = list(declared_rows(declarations, published, scale, experiment))
-        assert [(row.variant, row.num_tasks) for row in rows] == list(declarations.runs_of(scale, experiment))
+        assert [(row.variant, row.num_tasks) for row in rows] == list(declarations.configurations_of(scale, experiment))
 
 
 def test_published_values_are_fractions(declarations: Declarations) -> None:
@@ -388,7 +388,7 @@ def aggregate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) ->
 
 
 def test_the_script_writes_a_table(tmp_path: Path, aggregate, declarations: Declarations) -> None:
-    counts = dict(declarations.runs_of("quick", "accuracy_matrix"))
+    counts = dict(declarations.configurations_of("quick", "accuracy_matrix"))
     for variant, num_tasks in counts.items():
         for seed in (1, 7):
             write_run(tmp_path, variant, seed, whole_matrix(num_tasks))
@@ -409,7 +409,7 @@ def test_the_script_writes_a_table(tmp_path: Path, aggregate, declarations: Decl
 
 def test_the_script_refuses_runs_of_other_settings(tmp_path: Path, aggregate, declarations: Declarations) -> None:
     """Without Snakemake's notes nothing else would tell."""
-    counts = dict(declarations.runs_of("quick", "accuracy_matrix"))
+    counts = dict(declarations.configurations_of("quick", "accuracy_matrix"))
     records = {}
     for variant, num_tasks in counts.items():
         records[variant] = write_run(tmp_path, variant, 1, whole_matrix(num_tasks)) / "record.json"

@@ -163,7 +163,7 @@ def test_seeds_side_by_side_share_a_gpu(tmp_path: Path, run: RunConfig) -> None:
 def test_the_model_counts_the_steps_that_are_taken(declarations: Declarations) -> None:
     for scale in declarations.scales:
         for experiment in declarations.experiments:
-            for variant, num_tasks in declarations.runs_of(scale, experiment):
+            for variant, num_tasks in declarations.configurations_of(scale, experiment):
                 run = declarations.resolve(scale, variant, num_tasks, 1)
                 of_epoch = Batches(run, run.data.train_images or 60_000).steps
                 assert count_steps(run) == of_epoch * run.epochs * num_tasks, variant
@@ -175,7 +175,9 @@ def test_the_model_agrees_with_the_hours_that_were_measured(declarations: Declar
     said = dict(re.findall(r"^\| `(\w+)`[^|]* \| [^|]+ \| \d+ \| ([\d.]+) \|", text, re.MULTILINE))
     found = {}
     for name in declarations.experiments:
-        runs = [(declarations.resolve("paper", *run, 1), run[0]) for run in declarations.runs_of("paper", name)]
+        runs = [
+            (declarations.resolve("paper", *run, 1), run[0]) for run in declarations.configurations_of("paper", name)
+        ]
         seconds = [
             (declarations.trials(variant) or 8) * count_steps(run) * step_milliseconds(run, on_cpu=True) / 1000
             for run, variant in runs

@@ -133,7 +133,7 @@ def only(page: Page, variant: str, num_tasks: int, about: str = "") -> NumberRow
 
 def configurations(declarations: Declarations, scale: str, part: str) -> set[tuple[str, int]]:
     of_part = [name for name, declared in declarations.experiments.items() if declared.part == part]
-    return {run for name in of_part for run in declarations.runs_of(scale, name)}
+    return {run for name in of_part for run in declarations.configurations_of(scale, name)}
 
 
 def read_cells(place: Path) -> dict[tuple[int, int], float]:
@@ -323,7 +323,7 @@ def test_the_paper_has_a_row_for_each_number_run_or_not(declarations, write, fol
         *("model", "tasks", "published", "ours", "n", "95 % interval", "difference", "verdict", "notes")
     ]
     order = [(row.variant, row.num_tasks) for row in page.rows if row.figures[0] == "comparison"]
-    assert order == list(declarations.runs_of(PAPER, "comparison"))
+    assert order == list(declarations.configurations_of(PAPER, "comparison"))
     assert [row.about for row in page.rows if row.about][-4:] == ["claim in the text"] * 4
     assert "forgetting" in seen.rows[0]["find"]
     assert "prototype" in seen.rows[0]["find"]

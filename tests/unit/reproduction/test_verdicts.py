@@ -223,7 +223,7 @@ def test_rows_stand_in_the_order_of_figures_variants_and_values(
     figures = [*declarations.experiments, "-", "text"]
     assert [figures.index(figure) for figure, _, _ in rows] == sorted(figures.index(figure) for figure, _, _ in rows)
     comparison = [row[1:] for row in rows if row[0] == "comparison"]
-    assert comparison == list(declarations.runs_of(PAPER, "comparison"))
+    assert comparison == list(declarations.configurations_of(PAPER, "comparison"))
     searched = [(num_tasks, variant) for _, variant, num_tasks in rows if variant.startswith("segment_search")]
     counts, values = zip(*((num_tasks, int(variant.split("-")[1])) for num_tasks, variant in searched), strict=True)
     assert list(zip(counts, values, strict=True)) == sorted(zip(counts, values, strict=True))

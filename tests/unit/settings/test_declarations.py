@@ -132,7 +132,7 @@ def test_nothing_is_said_where_the_scale_names_the_variant(declare: Declare) -> 
 @pytest.mark.parametrize("scale", ["paper", "quick"])
 def test_nothing_is_said_of_the_project_s_own_variants(declarations: Declarations, scale: str) -> None:
     """What they are at reduced scale stands there by name."""
-    configurations = [each for name in declarations.experiments for each in declarations.runs_of(scale, name)]
+    configurations = [each for name in declarations.experiments for each in declarations.configurations_of(scale, name)]
     assert replaced_by_scale(declarations, scale, configurations) == []
 
 
@@ -140,7 +140,7 @@ def test_every_configuration_is_explained(declarations: Declarations) -> None:
     """Each setting has its value and its source, at both scales."""
     for scale in declarations.scales:
         for name in declarations.experiments:
-            for configuration in declarations.runs_of(scale, name):
+            for configuration in declarations.configurations_of(scale, name):
                 head, _, *lines = explain(declarations, scale, [configuration])
                 run = declarations.resolve(scale, *configuration, seed=1)
                 assert run.settings_hash() in head

@@ -133,7 +133,9 @@ def test_what_is_quoted_are_the_curves_of_the_literature(published: Published) -
 def test_every_number_belongs_to_a_run_that_an_experiment_shows(
     declarations: Declarations, published: Published
 ) -> None:
-    shown = {run for experiment in declarations.experiments for run in declarations.runs_of(PAPER, experiment)}
+    shown = {
+        run for experiment in declarations.experiments for run in declarations.configurations_of(PAPER, experiment)
+    }
     assert {(number.variant, number.num_tasks) for number in published.numbers} <= shown
 
 

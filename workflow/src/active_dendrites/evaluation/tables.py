@@ -274,7 +274,7 @@ def check_settings(
 
     Raises: IncompleteRunError naming the record.
     """
-    for variant, num_tasks in declarations.runs_of(scale, experiment):
+    for variant, num_tasks in declarations.configurations_of(scale, experiment):
         for seed in seeds.get(variant, ()):
             path = run_folder(runs, variant, num_tasks, seed) / "record.json"
             today = declarations.resolve(scale, variant, num_tasks, seed).settings_hash()

@@ -171,7 +171,7 @@ def asked_numbers(declarations: Declarations, published: Published, scale: str, 
 def configurations_of(declarations: Declarations, scale: str, part: str) -> list[Configuration]:
     """Those of a part, once each, in the order of its experiments."""
     experiments = experiments_of(declarations, part)
-    return list(dict.fromkeys(each for name in experiments for each in declarations.runs_of(scale, name)))
+    return list(dict.fromkeys(each for name in experiments for each in declarations.configurations_of(scale, name)))
 
 
 def experiments_of(declarations: Declarations, part: str) -> list[str]:

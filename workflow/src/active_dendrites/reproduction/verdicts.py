@@ -201,7 +201,7 @@ def experiments_by_configuration(declarations: Declarations) -> dict[Configurati
     """The experiments at paper scale that show each configuration, in the order declared."""
     experiments: dict[Configuration, list[str]] = {}
     for experiment in declarations.experiments:
-        for configuration in declarations.runs_of(PAPER, experiment):
+        for configuration in declarations.configurations_of(PAPER, experiment):
             experiments.setdefault(configuration, []).append(experiment)
     return experiments
 
@@ -222,7 +222,9 @@ def order_of(declarations: Declarations) -> Callable[[Comparison], tuple[int, ..
     variants = list(declarations.variants)
     groups: dict[str, list[str]] = {}  # by figure
     for experiment in declarations.experiments:
-        groups[experiment] = [declarations.sweep_of(variant) for variant, _ in declarations.runs_of(PAPER, experiment)]
+        groups[experiment] = [
+            declarations.sweep_of(variant) for variant, _ in declarations.configurations_of(PAPER, experiment)
+        ]
     groups |= {IN_NO_FIGURE: variants, IN_TEXT: variants}
     figures = list(groups)
 

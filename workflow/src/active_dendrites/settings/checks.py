@@ -71,7 +71,7 @@ def check_scale_names(declarations: Declarations, scale: str) -> None:
             if not set(values) <= set(known[key]):
                 raise fault(file, f"sweeps.{name}.{key}", f"some of {known[key]}", value=values)
     for experiment, declared in declarations.experiments.items():
-        if not any(declarations.runs_of(scale, experiment)):
+        if not any(declarations.configurations_of(scale, experiment)):
             key = "num_tasks" if declared.part == "paper" else "search_num_tasks"
             raise fault(file, key, f"one that {experiment} has", value=getattr(reduced, key))
 

@@ -125,7 +125,7 @@ class Declarations:
         of_line = [self.variants[name].trials for name in self.ancestry(variant)]
         return next((trials for trials in reversed(of_line) if trials is not None), None)
 
-    def runs_of(self, scale: str, experiment: str) -> Iterator[Configuration]:
+    def configurations_of(self, scale: str, experiment: str) -> Iterator[Configuration]:
         """The configurations of an experiment, in the order declared; each is run with every seed of its variant."""
         declared, reduced = self.experiments[experiment], self.scales[scale]
         kept = reduced.num_tasks if declared.part == "paper" else reduced.search_num_tasks
@@ -139,7 +139,7 @@ class Declarations:
 
     def configurations(self, scale: str, part: str | None = None) -> list[Configuration]:
         """Every configuration of a scale, or of one part of it, once, in the order of the experiments."""
-        runs = [each for experiment in self.experiments_of(part) for each in self.runs_of(scale, experiment)]
+        runs = [each for experiment in self.experiments_of(part) for each in self.configurations_of(scale, experiment)]
         return list(dict.fromkeys(runs))
 
     def _members(self, scale: str, name: str) -> list[str]:

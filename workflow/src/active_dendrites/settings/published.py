@@ -145,7 +145,7 @@ def declared_rows(
 ) -> Iterator[DeclaredRow]:
     """The rows of an experiment's table, in the order declared; sweeps by each of their variants."""
     numbers = published.in_figures()
-    for variant, num_tasks in declarations.runs_of(scale, experiment):
+    for variant, num_tasks in declarations.configurations_of(scale, experiment):
         accuracy, clusters = (numbers.get((variant, num_tasks, quantity)) for quantity in (ACCURACY, CLUSTERS))
         yield DeclaredRow(
             variant,
