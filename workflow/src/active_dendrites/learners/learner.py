@@ -82,7 +82,7 @@ class Learner(ABC, Generic[E]):
         """Consolidate what was learned."""
 
     @abstractmethod
-    def evaluate(self, which: Sequence[int]) -> "Tested":
+    def evaluate(self, which: Sequence[int]) -> "Evaluation":
         """Test tasks, given by index from 0; the contexts of images are the nearest of the prototypes known so far."""
 
     @property
@@ -113,7 +113,7 @@ class Learner(ABC, Generic[E]):
         """
 
 
-class Tested(NamedTuple):
+class Evaluation(NamedTuple):
     """The tests of N tasks.
 
     accuracy: (R, N), a fraction of a task's test images.

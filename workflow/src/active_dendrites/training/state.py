@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from active_dendrites.data.randomness import generator
-from active_dendrites.learners.learner import Epoch, Learner, Tested
+from active_dendrites.learners.learner import Epoch, Learner, Evaluation
 from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 
@@ -58,7 +58,7 @@ class TrainingState:
     def _order_states(self) -> list[torch.Tensor]:
         return [order.get_state() for order in self.orders]
 
-    def end_task(self) -> Tested:
+    def end_task(self) -> Evaluation:
         """Consolidate the task, and test it or all so far."""
         self.learner.end_task()
         task = self.task

@@ -20,7 +20,7 @@ from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Layer, layers_of, parameters_of, stacked_layer
 from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import Epoch, Learner, Tested
+from active_dendrites.learners.learner import Epoch, Learner, Evaluation
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
@@ -314,7 +314,7 @@ class DenseLearner(Learner[DenseEpoch]):
             self.consolidation.tasks_learned = states[0]["tasks_learned"]
 
     @torch.no_grad()
-    def evaluate(self, which: Iterable[int]) -> Tested:
+    def evaluate(self, which: Iterable[int]) -> Evaluation:
         """Test the tasks; the context of an image is the nearest of the prototypes known so far.
 
         Contexts take as many values as there are prototypes: one table of gates, indexed by the inferred prototype.
@@ -323,7 +323,7 @@ class DenseLearner(Learner[DenseEpoch]):
         tested = [self._test(task, tables) for task in which]
         accuracy, activity = (torch.stack(of_tasks, 1).double() for of_tasks in zip(*tested, strict=True))
         num_images = len(self.tasks.test_labels)
-        return Tested((accuracy / num_images).cpu().numpy(), (activity / num_images).float().cpu().numpy())
+        return Evaluation((accuracy / num_images).cpu().numpy(), (activity / num_images).float().cpu().numpy())
 
     def _test(self, task: int, tables: Sequence[list[Tensor]]) -> tuple[Tensor, Tensor]:
         """How many images each seed gets right, (R,), and how many switch each last hidden unit on, (R, U)."""

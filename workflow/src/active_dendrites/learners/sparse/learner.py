@@ -23,7 +23,7 @@ import torch
 from active_dendrites.data.batches import Batches
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import Tested
+from active_dendrites.learners.learner import Evaluation
 from active_dendrites.learners.sparse.kernels import forward as kernels
 from active_dendrites.learners.sparse.kernels.update import adam_constants, unit_gradients, update
 from active_dendrites.learners.sparse.layers import DenseInput, SparseInput, Threads, Weights
@@ -241,7 +241,7 @@ class SparseLearner:
         self.gates = self._training_gates()
 
     @torch.no_grad()
-    def evaluate(self, which: Iterable[int]) -> Tested:
+    def evaluate(self, which: Iterable[int]) -> Evaluation:
         """Test the tasks; the context of an image is the nearest of the prototypes known so far. One network: R = 1."""
         gates, nearest = self.open_gates, None
         if self.segments:
@@ -249,7 +249,7 @@ class SparseLearner:
             gates = [layer.tile_gates(table.numpy()) for layer, table in zip(self.layers, tables, strict=False)]
             nearest = Prototypes(self.contexts.templates, self.images)
         accuracy, activity = zip(*(self._test(task, gates, nearest) for task in which), strict=True)
-        return Tested(np.array([accuracy]), np.stack(activity)[None])
+        return Evaluation(np.array([accuracy]), np.stack(activity)[None])
 
     def _test(self, task: int, gates: list[np.ndarray], nearest: Prototypes | None) -> tuple[float, np.ndarray]:
         """Accuracy, and for each unit of the last hidden layer the fraction of images that switch it on, (U,)."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.learner import Epoch, Learner, Tested
+from active_dendrites.learners.learner import Epoch, Learner, Evaluation
 from active_dendrites.learners.sparse.learner import SparseEpoch, SparseLearner
 from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
@@ -61,9 +61,9 @@ class SparseSeedGroup(Learner[SeedGroupEpoch]):
         for learner in self.learners:
             learner.end_task()
 
-    def evaluate(self, which: Sequence[int]) -> Tested:
+    def evaluate(self, which: Sequence[int]) -> Evaluation:
         tested = [learner.evaluate(which) for learner in self.learners]
-        return Tested(*(np.concatenate(same) for same in zip(*tested, strict=True)))
+        return Evaluation(*(np.concatenate(same) for same in zip(*tested, strict=True)))
 
     def state(self, epoch: SeedGroupEpoch | None) -> Iterator[State]:
         return (learner.state(own) for learner, own in self._with_epochs(epoch))
