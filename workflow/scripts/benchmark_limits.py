@@ -23,13 +23,13 @@ from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.sparse.learner import SparseLearner
 from active_dendrites.runs.files import atomic_file
+from active_dendrites.runs.folders import CHECKPOINTS
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.options import at_least, renamed_to, use_any_encoding
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import CheckpointManager
-from active_dendrites.training.checkpoints import FOLDER
 from active_dendrites.training.loop import train
 from active_dendrites.training.state import TrainingState
 
@@ -151,7 +151,7 @@ def checkpoints(config: Path, images: Path, threads: int, segments: int) -> list
     with tempfile.TemporaryDirectory(dir=images) as folder:  # a disk like that of the results, not memory
         manager = MeasuringManager(run, Path(folder))
         train([run], read_images(declarations, images), CPU, manager)
-        on_disk = sum(path.stat().st_size for path in Path(folder, FOLDER).iterdir())
+        on_disk = sum(path.stat().st_size for path in Path(folder, CHECKPOINTS).iterdir())
     after, after_bytes = map(statistics.median, zip(*manager.after_tasks, strict=True))
     within, within_bytes = map(statistics.median, zip(*manager.within_tasks, strict=True))
     task_seconds = (manager.seconds - manager.saving_seconds) / TASKS

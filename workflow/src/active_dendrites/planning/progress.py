@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import IO, NamedTuple
 
 from active_dendrites.planning.plan import PlannedRun, duration, listed
+from active_dendrites.runs.folders import CHECKPOINTS, LOG
 from active_dendrites.runs.locks import LOCK
 
 SHOWN = 4  # configurations that are named
@@ -31,7 +32,7 @@ class Progress:
     def __init__(self, runs: Sequence[PlannedRun], seconds: Sequence[float], started: float) -> None:
         self.runs, self.seconds, self.started = list(runs), list(seconds), started
         # What an interrupted training had learned before, which costs no time now.
-        before = [last_position(run.folder / "checkpoint" / "train.log") for run in runs]
+        before = [last_position(run.folder / CHECKPOINTS / LOG) for run in runs]
         self.before = [position.share if position else 0.0 for position in before]
 
     def line(self, now: float) -> str:
@@ -56,11 +57,11 @@ class Progress:
         """How much of a run is learned, from 0 to 1, in this workflow or in one that was interrupted."""
         if self._is_new(folder / "record.json"):
             return 1
-        position = last_position(folder / "train.log") if self._is_new(folder / "train.log") else None
+        position = last_position(folder / LOG) if self._is_new(folder / LOG) else None
         return min(position.share, 0.999) if position else 0  # the last line is written before the record
 
     def _is_running(self, run: PlannedRun) -> bool:
-        return (run.folder / LOCK).exists() and self._is_new(run.folder / "train.log")
+        return (run.folder / LOCK).exists() and self._is_new(run.folder / LOG)
 
     def _is_new(self, path: Path) -> bool:
         try:
@@ -105,7 +106,7 @@ def describe_running(runs: Sequence[PlannedRun]) -> str:
     """xdg_10, seeds 1 to 3: task 7, epoch 1; si_prototype_5, seed 1: starting; ..."""
     seeds: dict[tuple[str, str], list[int]] = {}  # that stand at the same position, as those of one job do
     for run in runs:
-        position = str(last_position(run.folder / "train.log") or "starting")
+        position = str(last_position(run.folder / LOG) or "starting")
         seeds.setdefault((run.name, position), []).append(run.seed)
     words = [f"{name}, {listed(of_name)}: {position}" for (name, position), of_name in seeds.items()]
     return "; ".join([*words[:SHOWN], *(["..."] if len(words) > SHOWN else [])])

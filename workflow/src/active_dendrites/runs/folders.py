@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+CHECKPOINTS = "checkpoint"  # folder of a run that is being trained: its checkpoints, its log
+LOG = "train.log"  # there, and in the folder of a finished run
 TASKS = re.compile(r"tasks-([1-9]\d*)")
 SEED = re.compile(r"seed-(0|[1-9]\d*)")
 

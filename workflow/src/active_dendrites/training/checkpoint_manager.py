@@ -11,10 +11,11 @@ import torch
 
 import active_dendrites
 from active_dendrites.models.saving import State
+from active_dendrites.runs.folders import CHECKPOINTS
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import fault_line
 from active_dendrites.training.attempts import Attempts
-from active_dendrites.training.checkpoints import FOLDER, CheckpointError, Checkpoints, DamagedError
+from active_dendrites.training.checkpoints import CheckpointError, Checkpoints, DamagedError
 from active_dendrites.training.interruptions import Deadline, InterruptedTraining, StopSignals
 from active_dendrites.training.state import TrainingState
 
@@ -69,7 +70,7 @@ class CheckpointManager:
         self.signals = StopSignals()
         self.deadline = Deadline(limit_minutes)
         self.schedule = SaveSchedule(save_minutes)
-        self.attempts = [Attempts(folder / FOLDER) for folder in folders]
+        self.attempts = [Attempts(folder / CHECKPOINTS) for folder in folders]
         self.checkpoints: list[Checkpoints] = []  # of each run, from `resume` on
         self.serial = 0  # of the last checkpoint
         self.last_bytes = 0  # that it took
@@ -217,5 +218,5 @@ def identity(run: RunConfig, arithmetic: str) -> dict[str, str]:
 
 def remove_partial_files(folder: Path) -> None:
     """Remove what processes that were killed had begun to write."""
-    for path in [*folder.glob(".*.*[0-9]"), *(folder / FOLDER).glob(".*.*[0-9]")]:
+    for path in [*folder.glob(".*.*[0-9]"), *(folder / CHECKPOINTS).glob(".*.*[0-9]")]:
         path.unlink()

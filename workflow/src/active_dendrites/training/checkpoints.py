@@ -17,9 +17,8 @@ from torch import Tensor
 
 from active_dendrites.models.saving import State
 from active_dendrites.runs.files import NoRoomError, atomic_file, streamed_file
+from active_dendrites.runs.folders import CHECKPOINTS
 from active_dendrites.settings.yaml_files import fault_line
-
-FOLDER = "checkpoint"  # in a run's folder
 
 
 class CheckpointError(ValueError):
@@ -48,7 +47,7 @@ class Checkpoints:
     """
 
     def __init__(self, run_folder: Path, identity: Mapping[str, str], seed_group: list[int]) -> None:
-        self.folder = run_folder / FOLDER
+        self.folder = run_folder / CHECKPOINTS
         self.identity = dict(identity)
         self.seed_group = seed_group
         self.changes: list[Part] = []  # since the run began

@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from active_dendrites.runs.files import atomic_file
-from active_dendrites.training.checkpoints import FOLDER
-
-NAME = "train.log"
+from active_dendrites.runs.folders import CHECKPOINTS, LOG
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +23,7 @@ class RunLog:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = folders
-        self.path = folders[0] / FOLDER / NAME
+        self.path = folders[0] / CHECKPOINTS / LOG
         self.begun_ns = 0  # when this process began to log, by the clock of the file system
 
     @contextmanager
@@ -53,7 +51,7 @@ class RunLog:
         """
         content = self.path.read_bytes()
         for folder in self.folders:
-            path = folder / NAME
+            path = folder / LOG
             try:
                 if not path.exists() or path.stat().st_mtime_ns <= self.begun_ns:
                     with atomic_file(path, binary=True) as file:

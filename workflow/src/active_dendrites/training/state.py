@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from active_dendrites.data.randomness import generator
-from active_dendrites.learners.learner import Epoch, Learner, Evaluation
+from active_dendrites.learners.learner import Epoch, Evaluation, Learner
 from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
 

@@ -20,7 +20,7 @@ from active_dendrites.learners.dense.dropout import Dropout
 from active_dendrites.learners.dense.layers import Layer, layers_of, parameters_of, stacked_layer
 from active_dendrites.learners.dense.segments import make_segments
 from active_dendrites.learners.lazy_adam import needs_moments
-from active_dendrites.learners.learner import Epoch, Learner, Evaluation
+from active_dendrites.learners.learner import Epoch, Evaluation, Learner
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from active_dendrites.data.tasks import PermutedTasks
-from active_dendrites.learners.learner import Epoch, Learner, Evaluation
+from active_dendrites.learners.learner import Epoch, Evaluation, Learner
 from active_dendrites.learners.sparse.learner import SparseEpoch, SparseLearner
 from active_dendrites.models.saving import State
 from active_dendrites.settings.run import RunConfig
