@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from active_dendrites.settings import segment_rules
 from active_dendrites.settings.segment_rules import SegmentRule
+from active_dendrites.settings.yaml_files import fault_line
 
 
 def non_winners(x: Tensor, k: int | None) -> Tensor:
@@ -43,7 +44,7 @@ def k_winners(x: Tensor, k: int) -> Tensor:
             [-1.,  0., -2.,  0.]])
     """
     if not 1 <= k <= x.shape[-1]:
-        raise ValueError(f"k_winners: found k = {k}, expected 1 to {x.shape[-1]} units")
+        raise ValueError(fault_line("k_winners", "", f"1 to {x.shape[-1]} units", found=f"k = {k}"))
     return x.masked_fill(non_winners(x.detach(), k), 0)
 
 
@@ -121,10 +122,11 @@ class MaskedLinear(nn.Linear):
         check_positive("out_features", out_features)
         check_density("input_density", input_density)
         if not 0 <= sparsity < 1:
-            raise ValueError(f"sparsity: found {sparsity}, expected 0 up to but not 1")
+            raise ValueError(fault_line("sparsity", "", "0 up to but not 1", value=sparsity))
         kept = round((1 - sparsity) * in_features)
         if kept < 1:
-            raise ValueError(f"sparsity: found {sparsity}, expected to keep 1 to {in_features} inputs, not {kept}")
+            expected = f"to keep 1 to {in_features} inputs, not {kept}"
+            raise ValueError(fault_line("sparsity", "", expected, value=sparsity))
         super().__init__(in_features, out_features, bias, device, dtype)
         self.sparsity, self.input_density, self.kept = sparsity, input_density, kept
         self.glorot, self.zero_bias = glorot, zero_bias
@@ -259,7 +261,7 @@ class DendriticLinear(MaskedLinear):
         """
         units, _, size = self.segments.shape
         if context.shape[-1:] != (size,):
-            raise ValueError(f"context: found shape {tuple(context.shape)}, expected (..., {size})")
+            raise ValueError(fault_line("context", "", f"(..., {size})", found=f"shape {tuple(context.shape)}"))
         responses = segment_responses(self.segments, context.reshape(-1, size))  # (N, U, S)
         return self.segment_rule(responses).sigmoid().reshape(*context.shape[:-1], units)
 
@@ -313,7 +315,7 @@ def for_samples(x: Tensor, values: Tensor, size: int, name: str) -> Tensor:
         if values.ndim == x.ndim and all(own in (1, of_x) for own, of_x in pairs):
             return values
     expected = f"({size},) for all samples or {(*x.shape[:-1], size)} for each"
-    raise ValueError(f"{name}: found shape {tuple(values.shape)}, expected {expected}")
+    raise ValueError(fault_line(name, "", expected, found=f"shape {tuple(values.shape)}"))
 
 
 def random_mask(
@@ -335,10 +337,10 @@ def draw_uniform(parameter: Tensor, bound: float, generator: torch.Generator | N
 def check_positive(name: str, size: int) -> None:
     """Raises: ValueError for a size below 1."""
     if size < 1:
-        raise ValueError(f"{name}: found {size}, expected 1 or more")
+        raise ValueError(fault_line(name, "", "1 or more", value=size))
 
 
 def check_density(name: str, density: float) -> None:
     """Raises: ValueError for a fraction that divides nothing."""
     if not 0 < density <= 1:
-        raise ValueError(f"{name}: found {density}, expected above 0 up to 1")
+        raise ValueError(fault_line(name, "", "above 0 up to 1", value=density))

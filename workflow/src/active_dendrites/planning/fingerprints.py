@@ -11,6 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from active_dendrites.settings.yaml_files import fault_line
+
 LIBRARY = Path(__file__).parents[1]
 
 # Which modules make what, as patterns below the library's folder.
@@ -37,7 +39,7 @@ def modules(patterns: tuple[str, ...], library: Path = LIBRARY) -> Iterator[Path
     for pattern in patterns:
         paths = sorted(library.glob(pattern))
         if not paths:
-            raise ValueError(f"fingerprint: found no module {library / pattern}, expected one or more")
+            raise ValueError(fault_line("fingerprint", "", "one or more", found=f"no module {library / pattern}"))
         matches |= dict.fromkeys(paths)
     return iter(matches)
 
