@@ -70,8 +70,8 @@ class EagerSegments:
 
     def gates(self) -> Tensor:
         responses = torch.bmm(self.weights.flatten(1, 2), self.context[..., None])  # (R, U * S, 1)
-        self.winner, strength = strongest_segment(responses.view(self.weights.shape[:3]))  # (R, U, 1)
-        return strength.sigmoid().mT
+        self.winner, responses = strongest_segment(responses.view(self.weights.shape[:3]))  # (R, U, 1)
+        return responses.sigmoid().mT
 
     def learn(self, gradient: Tensor) -> list[Tensor]:
         """See `SegmentLayer.learn`: the gradient of a unit's strongest response is that of its winner."""

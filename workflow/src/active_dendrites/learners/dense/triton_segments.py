@@ -151,9 +151,9 @@ class LazySegments:
                 moments.zero_()
         self.context.copy_(context[0])
         self.responses.copy_(self.weights @ self.context)
-        winner, strength = strongest_segment(self.responses)
-        self.winner.copy_(winner.squeeze(-1))
-        self.gate.copy_(strength.squeeze(-1).sigmoid())
+        winning_segment, response = strongest_segment(self.responses)
+        self.winner.copy_(winning_segment.squeeze(-1))
+        self.gate.copy_(response.squeeze(-1).sigmoid())
 
     def gates(self) -> Tensor:
         """(R, 1, U), one for the whole batch; `learn` changes them in place."""
@@ -220,11 +220,11 @@ class LazySegments:
 
     def restore(self, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
         """Take over the state of each seed, and all changes."""
-        for seed, (state, own_changes) in enumerate(zip(states, changes, strict=True)):
-            for change in filter(None, own_changes):
-                rows = change["rows"].to(self.weights.device)
+        for seed, (state, changes_of_seed) in enumerate(zip(states, changes, strict=True)):
+            for changed_rows in filter(None, changes_of_seed):
+                rows = changed_rows["rows"].to(self.weights.device)
                 for name, tensor in self._rows().items():
-                    tensor[seed].flatten(0, 1)[rows] = change[name].to(tensor.device)
+                    tensor[seed].flatten(0, 1)[rows] = changed_rows[name].to(tensor.device)
             for name in self._saved() if state else []:
                 getattr(self, name)[seed].copy_(state[name])
         if states[0]:

@@ -75,5 +75,5 @@ class SparseSeedGroup(Learner[SeedGroupEpoch]):
         return zip(self.learners, epoch.epochs if epoch else [None] * len(self.learners), strict=True)
 
     def restore(self, task: int | None, states: Sequence[State], changes: Sequence[Sequence[State]]) -> None:
-        for learner, state, own_changes in zip(self.learners, states, changes, strict=True):
-            learner.restore(state, own_changes)
+        for learner, state, changes_of_seed in zip(self.learners, states, changes, strict=True):
+            learner.restore(state, changes_of_seed)
