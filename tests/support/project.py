@@ -39,6 +39,8 @@ for ending in ("svg", "png"):
 
 
 class Job(NamedTuple):
+    """A job of a dry run."""
+
     rule: str
     wildcards: dict[str, str]
     output: list[str]

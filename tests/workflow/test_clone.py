@@ -22,13 +22,13 @@ MADE = PAGES | {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pn
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """What a clone has: the project, and of the results the runs in git, here others."""
     project = Project(tmp_path_factory.mktemp("clone"))
     shutil.copy(REPOSITORY / "README.md", project.path("README.md"))
     project.path(FOLDER).mkdir(parents=True)
     write_rows(project.path(FOLDER) / "runs.csv", list(measured()))
-    yield project
+    return project
 
 
 def measured() -> Iterator[ReferenceRow]:

@@ -465,7 +465,7 @@ def test_readable_table_of_other_quantities(table: pd.DataFrame, counts: pd.Data
 
 
 @pytest.mark.parametrize(
-    "label, wrapped",
+    ("label", "wrapped"),
     [
         ("3-layer MLP", "3-layer MLP"),
         ("Active dendrites, 10 segments", "Active dendrites,\n10 segments"),

@@ -65,7 +65,7 @@ def test_panels_stand_in_the_order_of_legends_with_their_labels(matrices: pd.Dat
     assert "XdG is told at test which task an image is from" in figure.get_supxlabel()
 
 
-@pytest.mark.parametrize("count, shape", [(1, (1, 1)), (5, (2, 4)), (12, (3, 4))])
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (5, (2, 4)), (12, (3, 4))])
 def test_up_to_twelve_variants_have_a_panel_each(count: int, shape: tuple[int, int]) -> None:
     rows = [row for number in range(count) for row in matrix(f"variant_{number:02}", 10)]
     figure = draw(pd.DataFrame(rows, columns=drawing.MATRIX))
@@ -183,6 +183,6 @@ def test_readable_overlaps() -> None:
     assert shown.loc[1, 2] == "0.200" and shown.loc[3, 3] == "1.000" and shown.shape == (3, 3)
 
 
-@pytest.mark.parametrize("count, ticks", [(1, [1]), (10, list(range(1, 11))), (64, [1, *range(8, 65, 8)])])
+@pytest.mark.parametrize(("count", "ticks"), [(1, [1]), (10, list(range(1, 11))), (64, [1, *range(8, 65, 8)])])
 def test_ticks_are_few(count: int, ticks: list[int]) -> None:
     assert panels.tick_numbers(count) == ticks

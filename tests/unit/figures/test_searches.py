@@ -255,7 +255,7 @@ def test_published_means_stand_beside_with_their_spread() -> None:
     assert "Hollow: published, mean and standard deviation." in " ".join(figure.get_supxlabel().split())
 
 
-@pytest.mark.parametrize("draw, name", [(clouds.draw_clouds, "runs"), (sweeps.draw_search_curves, "curve")])
+@pytest.mark.parametrize(("draw", "name"), [(clouds.draw_clouds, "runs"), (sweeps.draw_search_curves, "curve")])
 def test_a_search_may_be_missing(draw: Callable[..., Figure], name: str) -> None:
     """One of the six leaves an empty panel that says so; a whole one, or all of a number of tasks, leaves none."""
     table = make_search(*three(TEN))

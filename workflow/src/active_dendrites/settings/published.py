@@ -29,6 +29,8 @@ def from_one_task(margins: dict[int, float]) -> dict[int, float]:
 
 
 class ClustersMargin(Section):
+    """By how much a number of clusters may differ: a share of the tasks, and at least so many."""
+
     least: PositiveFloat
     share_of_tasks: Annotated[float, Field(ge=0, le=1)]
 

@@ -60,6 +60,8 @@ class Configuration(NamedTuple):
 
 
 class DataConfig(Section):
+    """Which images a run has, and how the permutations of its tasks are drawn. Source: method 1."""
+
     permutation_seed: Seed
     first_task_identity: bool
     train_images: PositiveInt | None
@@ -69,6 +71,8 @@ class DataConfig(Section):
 
 
 class NetworkConfig(Section):
+    """The network and its initial weights. Source: method 2."""
+
     hidden_units: Annotated[list[Units], Field(min_length=1)]
     output_units: Units
     winner_density: OpenFraction | None
@@ -85,6 +89,8 @@ class NetworkConfig(Section):
 
 
 class ContextConfig(Section):
+    """Where the context of a batch comes from. Source: method 3.2, 3.3."""
+
     kind: Literal["none", "task_prototype", "inferred_prototype"]
     num_pixels: Annotated[int, Field(ge=1, le=784)]  # an image has 28 × 28
     exemplars: PositiveInt
@@ -97,6 +103,8 @@ class ContextConfig(Section):
 
 
 class ConsolidationConfig(Section):
+    """How weights that earlier tasks need are protected. Source: method 5."""
+
     kind: Literal["none", "synaptic_intelligence"]
     strength: Annotated[float, Field(ge=0, le=1_000_000)]
     damping: PositiveFloat
@@ -112,6 +120,8 @@ class ConsolidationConfig(Section):
 
 
 class EvaluationConfig(Section):
+    """After which tasks all tasks seen are tested."""
+
     after_tasks: list[TaskCount] | Literal["every"]
 
     def tests_all(self, task: int, num_tasks: int) -> bool:
@@ -122,6 +132,8 @@ class EvaluationConfig(Section):
 
 
 class NumericsConfig(Section):
+    """The arithmetic of a run, as far as it decides the result."""
+
     precision: Literal["float32", "float64", "tf32", "bfloat16"]
     deterministic: bool
 

@@ -61,6 +61,8 @@ def shown(value: Any) -> str:
 
 
 class Section(BaseModel):
+    """Settings that belong together: typed, none unknown, never changed."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
