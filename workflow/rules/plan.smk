@@ -21,6 +21,7 @@ from active_dendrites.planning.plan import (
     retrained,
     why,
 )
+from active_dendrites.planning.measured_steps import MeasuredSteps, measured_steps
 from active_dendrites.planning.progress import Progress, Reporter
 from active_dendrites.runs.folders import run_of
 
@@ -113,6 +114,15 @@ def hardware() -> Hardware:
     return Hardware("cpu", None, nodes) if nodes else Hardware("cpu", processor_name(), cores)
 
 
+def reference_steps() -> MeasuredSteps:
+    """What steps took in the runs of the reference; without it, or if it is damaged, the model has to do."""
+    try:
+        return measured_steps(REFERENCE / "runs.csv", DECLARATIONS)
+    except (OSError, ValueError) as fault:
+        print(f"hours are from the model alone: {fault}", file=sys.stderr)
+        return {}
+
+
 def free_bytes() -> int:
     """Of the disk that results go to."""
     place = WRITTEN_TO.absolute()
@@ -128,7 +138,8 @@ def print_plan() -> None:
     runs = list(planned_runs(jobs))
     images = DATASETS[DATASET].num_bytes if any(job.rule.name == PREPARE for job in jobs) else 0
     reasons = [(job.rule.name, trigger_of(job)) for job in jobs]
-    print("\n".join(describe_plan(reasons, runs, hardware() if runs else None, free_bytes(), images)))
+    steps = reference_steps() if runs else {}
+    print("\n".join(describe_plan(reasons, runs, hardware() if runs else None, free_bytes(), images, steps)))
     print_retrained(runs, sys.stdout)
     if outdated := unnoticed_runs():
         print("", UNNOTICED, *describe_finished(outdated), sep="\n")
@@ -200,7 +211,8 @@ def report_progress(runs: list[PlannedRun]) -> None:
     """Let a line a minute say how far the runs are, until this process ends."""
     if runs:
         where = hardware()
-        progress = Progress(runs, [estimate(run, where)[0] for run in runs], time.time())
+        steps = reference_steps()
+        progress = Progress(runs, [estimate(run, where, steps)[0] for run in runs], time.time())
         Reporter(progress.line).start()
 
 

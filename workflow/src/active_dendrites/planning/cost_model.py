@@ -54,6 +54,10 @@ def cpu_milliseconds(run: RunConfig) -> float:
         of_weights = 0.6 + 41 * winners
     else:
         of_weights = 11.5 if run.network.hidden_dropout else 8.0
+    if run.consolidation.protects and (winners is not None or run.network.task_gate_density is not None):
+        of_weights *= 1.5  # path, importance and anchor are read too; beside whole products that is little
+    elif winners is not None and not run.network.segments_per_unit:
+        of_weights *= 1.4  # no gate keeps units from winning: more of them learn
     return 4 + inference + of_weights * feedforward + of_segments * segments
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from active_dendrites import NUMERICS
 from active_dendrites.planning.cost_model import MEASURED_ON, count_steps, run_bytes, run_seconds
+from active_dendrites.planning.measured_steps import MeasuredSteps, seconds_by_measure
 from active_dendrites.runs.folders import seed_folders
 from active_dendrites.runs.records import Record, finished_record, is_finished
 from active_dendrites.settings.declarations import PAPER
@@ -126,6 +127,7 @@ def describe_plan(
     hardware: Hardware | None,
     free_bytes: int,
     extra: int,
+    measured: MeasuredSteps,
 ) -> Iterator[str]:
     """Lines: jobs, hours, reasons and disk.
 
@@ -135,6 +137,7 @@ def describe_plan(
         hardware: where; may be None if nothing is trained.
         free_bytes: of the disk that results go to.
         extra: bytes to be fetched before.
+        measured: what steps took in the runs of the reference.
     """
     if not jobs:
         yield "Nothing to do: every file is there and as its settings say."
@@ -142,19 +145,19 @@ def describe_plan(
     counts = Counter(rule for rule, _ in jobs).most_common()
     yield f"{len(jobs)} job{'s' * (len(jobs) > 1)}: {', '.join(f'{count} {rule}' for rule, count in counts)}"
     if planned and hardware:
-        yield from ["", *describe_hours(planned, hardware)]
+        yield from ["", *describe_hours(planned, hardware, measured)]
     yield from ["", "Why:", *describe_reasons(jobs, planned)]
     needed = sum(bytes_of(run) for run in planned)
     fetched = f", {size(extra)} for the images" if extra else ""
     yield f"\nDisk: {size(needed)} for runs{fetched}, about a megabyte a figure; {size(free_bytes)} are free."
 
 
-def describe_hours(planned: Sequence[PlannedRun], hardware: Hardware) -> Iterator[str]:
+def describe_hours(planned: Sequence[PlannedRun], hardware: Hardware, measured: MeasuredSteps) -> Iterator[str]:
     """A table of configurations, and what they sum up to."""
     rows: dict[str, Row] = {}
     longest = 0.0
     for run in planned:
-        seconds, source = estimate(run, hardware)
+        seconds, source = estimate(run, hardware, measured)
         row = rows.setdefault(run.name, Row())
         row.num_runs, row.seconds, row.sources[source] = row.num_runs + 1, row.seconds + seconds, None
         longest = max(longest, seconds * run.num_seeds)
@@ -171,16 +174,16 @@ def describe_hours(planned: Sequence[PlannedRun], hardware: Hardware) -> Iterato
         number = f"{hardware.parallel} {what}{'s' * (hardware.parallel > 1)}"
         yield f"With {number} about {duration(max(total / hardware.parallel, longest))}."
     if any(MODEL in row.sources for row in rows.values()):
-        basis = f"measured on an {MEASURED_ON}" if hardware.device_type == "cpu" else "not measured"
+        basis = f"fitted to an {MEASURED_ON}" if hardware.device_type == "cpu" else "not measured"
         here = f"; here is an {hardware.name}" if hardware.name and hardware.device_type == "cpu" else ""
         yield f"The model is steps times milliseconds a step, {basis}{here}."
 
 
-def estimate(planned: PlannedRun, hardware: Hardware) -> tuple[float, str]:
+def estimate(planned: PlannedRun, hardware: Hardware, measured: MeasuredSteps) -> tuple[float, str]:
     """Seconds of a core, or GPU, that a run takes; from what they are estimated.
 
     From finished runs of the same configuration and network on the same kind of device, those on the same device
-    before others, by the steps that they took; else from the model.
+    before others, by the steps that they took; else from runs of the reference; else from the model.
     """
     on_cpu, steps = hardware.device_type == "cpu", count_steps(planned.run)
     records = [record for record in records_beside(planned.folder) if comparable(record, planned.run, hardware)]
@@ -191,6 +194,8 @@ def estimate(planned: PlannedRun, hardware: Hardware) -> tuple[float, str]:
         ]
         source = "finished runs here" if here else f"finished runs on {chosen[0].get('device')}"
         return steps * sum(of_step) / len(of_step), source
+    if by_measure := seconds_by_measure(planned.run, planned.scale, on_cpu, measured):
+        return by_measure
     return run_seconds(planned.run, on_cpu, planned.num_seeds) / planned.num_seeds, MODEL
 
 
