@@ -26,7 +26,7 @@ def grouped(make_project: Callable[[], Project]) -> Project:
     """A tiny project in which one job trained three seeds."""
     project = make_project()
     with quick_seeds(project, 3):
-        done = project.snakemake(TARGET, "--cores", "1", "--config", "seeds_per_job=3")
+        done = project.snakemake(TARGET, "--cores", "1", "--config", "seeds_per_job=3", "--printshellcmds")
     assert done.returncode == 0, done.stderr
     assert re.findall("^localrule (train.*):", done.stderr, re.MULTILINE) == ["train_quick_seeds_1_to_3"]
     return project

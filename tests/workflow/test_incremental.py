@@ -35,7 +35,11 @@ def finished(make_project: Callable[[], Project]) -> Project:
     done = project.snakemake("quick", "--cores", "2", "--resources", "gpu=1")
     assert done.returncode == 0, done.stdout + done.stderr
     # No GPU is used here, so that one GPU must not mean one training at a time.
-    assert "Execute 2 jobs..." in done.stderr.split("localrule train:")[0].splitlines()[-3:], done.stderr
+    (log,) = re.findall(r"^Complete log\(s\): (.*)$", done.stderr, re.MULTILINE)
+    logged = Path(log).read_text()
+    assert "Execute 2 jobs..." in logged.split("localrule train:")[0].splitlines()[-3:], logged
+    # Of jobs that do not fail, only the log tells.
+    assert not re.search("rule|jobid|Execute|Select", done.stderr), done.stderr
     # What to look at, and what not to take it for.
     assert "Open results/quick/report.html\n" in done.stderr
     assert "It says nothing about the paper's numbers." in done.stderr

@@ -34,7 +34,7 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 RemoteExecutor.sleep = lambda self: asyncio.sleep(1)
 main()
 """
-ARGUMENTS = ["quick", "--workflow-profile", "profiles/slurm", "--config", "device=cpu"]
+ARGUMENTS = ["quick", "--workflow-profile", "profiles/slurm", "--printshellcmds", "--config", "device=cpu"]
 GPUS = 2  # of the cluster
 LIMIT = 420  # seconds, after which the run is given up
 QUICK = {

@@ -223,7 +223,9 @@ def table_rows(wildcards) -> list[tuple]:
 
 def table_seeds(wildcards) -> list[str]:
     """The seeds of each variant, as arguments of aggregate.py."""
-    variants = dict.fromkeys(variant for variant, _ in DECLARATIONS.configurations_of(wildcards.scale, wildcards.experiment))
+    variants = dict.fromkeys(
+        variant for variant, _ in DECLARATIONS.configurations_of(wildcards.scale, wildcards.experiment)
+    )
     return [f"--seeds={variant}={','.join(map(str, SEEDS[wildcards.scale][variant]))}" for variant in variants]
 
 
@@ -290,7 +292,10 @@ def page_code(wildcards) -> str:
     figures = {
         experiment: [
             DECLARATIONS.experiments[experiment].title,
-            *((*run, DECLARATIONS.label(run[0])) for run in DECLARATIONS.configurations_of(wildcards.scale, experiment)),
+            *(
+                (*run, DECLARATIONS.label(run[0]))
+                for run in DECLARATIONS.configurations_of(wildcards.scale, experiment)
+            ),
         ]
         for experiment in DECLARATIONS.experiments_of(page_part(wildcards))
     }

@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from snakemake.logging import get_event, logger
 from snakemake.utils import available_cpu_count
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from active_dendrites.planning.plan import (
     Hardware,
@@ -214,6 +216,32 @@ def report_progress(runs: list[PlannedRun]) -> None:
         steps = reference_steps()
         progress = Progress(runs, [estimate(run, where, steps)[0] for run in runs], time.time())
         Reporter(progress.line).start()
+        leave_jobs_to_the_log()
+
+
+def leave_jobs_to_the_log() -> None:
+    """What Snakemake says of each job goes to its log alone: 250 kB for `quick`, between which nothing else is seen.
+
+    Failures are shown, and all of it where --verbose or --printshellcmds asks for it. A logger plugin is left alone.
+    """
+    shown = workflow.output_settings
+    if shown.verbose or shown.printshellcmds:
+        return
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(lambda record: get_event(record) not in OF_JOBS and record.msg != SELECTING)
+
+
+# What Snakemake logs of each job that does not fail.
+OF_JOBS = (
+    LogEvent.JOB_INFO,
+    LogEvent.GROUP_INFO,
+    LogEvent.JOB_STARTED,
+    LogEvent.JOB_FINISHED,
+    LogEvent.PROGRESS,
+    LogEvent.SHELLCMD,
+)
+SELECTING = "Select jobs to execute..."
 
 
 def tell_pages() -> None:
