@@ -71,6 +71,23 @@ rule reference:
         f"{script('reference.py')}" " --folder {params.folder:q} report --readme {input.readme:q} 2>&1 | tee {log:q}"
 
 
+# Nor have those of a preview, which is of whatever is finished.
+rule preview:
+    """Draw the figures and pages of paper scale as far as its runs are finished; trains nothing."""
+    log:
+        f"{RESULTS}/paper/logs/preview.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        dataset=DATASET,
+        runs=expand(RUNS_READ, scale=PAPER),
+        folder=f"{RESULTS}/paper/preview",
+    shell:
+        f"{script('reference.py')} preview"
+        " --dataset {params.dataset} --runs {params.runs:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
 rule report:
     """Show the figures of a part, and every number with the settings and the runs that gave it."""
     input:

@@ -12,7 +12,7 @@ from active_dendrites.evaluation.tables import experiment_table, write_table
 from active_dendrites.reports.reproduction_page import make_report, render
 from active_dendrites.reproduction.counted_runs import find_runs, notes_on
 from active_dendrites.reproduction.reference import merge, read_rows
-from active_dendrites.reproduction.reference_tables import judged_runs, reference_table
+from active_dendrites.reproduction.reference_tables import judged_runs, preview_table, reference_table
 from active_dendrites.reproduction.verdicts import comparison_table
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import Published, declared_rows, read_published
@@ -112,3 +112,47 @@ def test_a_table_that_needs_single_tasks_is_refused(declarations, published) -> 
     said = "found no 'accuracy_matrix' of kind summary or search, expected one of comparison, "
     with pytest.raises(ValueError, match=said):
         reference_table(declarations, published, "accuracy_matrix", [])
+
+
+# -- from whichever runs are finished -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("experiment", RUN_OF)
+def test_a_preview_is_the_table_of_what_is_finished(declarations, published, measured, runs, file, experiment) -> None:
+    """And that of runs.csv, which was made of the same runs."""
+    merge(file, declarations, runs)
+    expected = reference_table(declarations, published, experiment, read_rows(file))
+    table, left_out = preview_table(declarations, published, PAPER, experiment, runs)
+    write_table(file.with_name("ours.csv"), table)
+    write_table(file.with_name("expected.csv"), expected)
+    assert file.with_name("ours.csv").read_text() == file.with_name("expected.csv").read_text()
+    assert left_out == []
+
+
+def test_a_preview_leaves_out_what_does_not_count(declarations, published, measured, runs, write) -> None:
+    rewrite(write("prototype", 10, 5, settings_hash="0" * 16) / "record.json", str)
+    (write("prototype", 10, 6) / "accuracy.csv").write_text("after_task,task,accuracy\n")
+    (write("prototype", 10, 7) / "record.json").unlink()  # it is being trained
+    table, left_out = preview_table(declarations, published, PAPER, "accuracy_matrix", runs)
+    assert set(table["variant"]) == {"prototype"}
+    assert set(table["n"]) == {4}
+    other, damaged = notes_on(left_out)
+    assert other == "1 run was left out: other settings."
+    assert "seed-6/accuracy.csv" in damaged
+    table, left_out = preview_table(declarations, published, PAPER, "hidden_activations_per_task", runs)
+    assert len(table) == 0
+    assert len(left_out) == 6
+    assert "activity.npy" in left_out[0].why
+
+
+def test_the_script_draws_a_preview(script, measured, runs, tmp_path: Path) -> None:
+    output = tmp_path / "preview"
+    printed, said = script("preview", "--runs", runs, "--output", output)
+    assert printed.splitlines()[-1] == f"Open {output}/report.html"
+    assert "Not drawn, since none of their variants was run: hidden_activations_per_task, search_lines," in printed
+    drawn = {path.stem for path in (output / "figures").glob("*.svg")}
+    assert {"comparison", "clusters", "accuracy_matrix", "search_accuracy"} <= drawn
+    assert "prototype/tasks-10/seed-4/record.json" in (output / "report.html").read_text()
+    assert (output / "searches.html").is_file()
+    _, said = script("preview", "--runs", runs / "nowhere")
+    assert said == f"reference: --runs: found no folder {runs / 'nowhere'}, expected the runs of scale paper"

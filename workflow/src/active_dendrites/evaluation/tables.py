@@ -248,15 +248,41 @@ def experiment_table(
     folders = [run_folder(runs, row.variant, row.num_tasks, seed) for row in rows for seed in seeds[row.variant]]
     check_all_there(kind, folders)
     note_unsealed(folders)
+    return table_of(
+        declarations, scale, experiment, rows, lambda row: rows_of_kind(kind, row, seeds[row.variant], runs)
+    )
+
+
+def table_of(
+    declarations: Declarations,
+    scale: str,
+    experiment: str,
+    rows: Iterable[DeclaredRow],
+    measured: Callable[[DeclaredRow], Iterable[TableRow]],
+) -> pd.DataFrame:
+    """The table of an experiment, given what was measured of each configuration, as rows of its kind."""
+    kind = declarations.experiments[experiment].kind
     table: list[TableRow] = []
     for row in rows:
         entry = row._asdict() | {"experiment": experiment, "scale": scale}
         if kind == "search":
             entry["search"] = declarations.sweep_of(row.variant)
-            run = declarations.resolve(scale, row.variant, row.num_tasks, seeds[row.variant][0])
-            entry |= search_settings(run)
-        table += [entry | measured for measured in rows_of_kind(kind, row, seeds[row.variant], runs)]
-    return pd.DataFrame(table, columns=COLUMNS[kind])
+            entry |= search_settings(declarations.resolve(scale, row.variant, row.num_tasks, 1))
+        table += [entry | of_row for of_row in measured(row)]
+    frame = pd.DataFrame(table, columns=COLUMNS[kind])
+    return frame.astype({"seed": "Int64"}) if kind == "search" else frame  # an integer or nothing
+
+
+def missing_rows(kind: str, num_tasks: int) -> list[TableRow]:
+    """The rows of a configuration that was not run: one without an accuracy where a figure marks what is missing."""
+    match kind:
+        case "summary":
+            return [{"n": 0}]
+        case "search":
+            return [{"after_task": num_tasks}]
+        case "matrix" | "activity":
+            return []
+    raise AssertionError(kind)
 
 
 def check_all_there(kind: str, folders: Sequence[Path]) -> None:

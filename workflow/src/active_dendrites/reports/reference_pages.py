@@ -14,7 +14,7 @@ from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.published import CLUSTERS, Published
 
 SIGNS = {REPRODUCED: "✓", DIFFERS: "✗", INCONCLUSIVE: "?"}
-NO_TASKS = "not drawn: the reference has no accuracies of single tasks, and no activities"
+NO_TASKS = "not drawn: no run of its variants was kept with the files that it needs"
 NO_RUNS = "not drawn: none of its variants was run"
 BEGIN, END = "<!-- reference:begin -->", "<!-- reference:end -->"  # around what is generated in the README
 

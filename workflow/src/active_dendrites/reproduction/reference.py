@@ -19,6 +19,7 @@ from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS, ROUNDING, continual_metrics
 from active_dendrites.evaluation.tables import complete_rows
 from active_dendrites.reproduction.counted_runs import LeftOut, read_run
+from active_dendrites.reproduction.kept_runs import keep_run, kept_files
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.locks import only_writer
 from active_dendrites.runs.records import (
@@ -165,7 +166,7 @@ class Merged(NamedTuple):
 def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
     """Take the finished runs of a folder up into runs.csv; a run that is refused does not stop the others.
 
-    Rows that are in the file stay as they are. It is made if it is missing.
+    Rows that are in the file stay as they are. It is made if it is missing. The files of some runs are kept beside it.
 
     Args:
         runs: of paper scale, as <variant>/tasks-<T>/seed-<s>/.
@@ -197,6 +198,9 @@ def merge(path: Path, declarations: Declarations, runs: Path) -> Merged:
             rows += [] if recorded else measured
         if added or not path.exists():
             write_rows(path, rows)
+        files = kept_files(declarations)
+        for folder in accepted:
+            keep_run(folder, path.parent, files)
     note_unsealed(accepted)
     return Merged(added, known, unfinished, refused)
 

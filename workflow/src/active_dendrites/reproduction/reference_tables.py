@@ -1,17 +1,27 @@
-"""Verdicts and tables from runs.csv alone, without the folders of the runs."""
+"""Verdicts and tables from what is there: from runs.csv alone, or from whichever runs of a folder are finished."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from active_dendrites import NUMERICS
 from active_dendrites.evaluation.metrics import METRICS
-from active_dendrites.evaluation.tables import COLUMNS, TableRow, search_settings, summarised_row
-from active_dendrites.reproduction.counted_runs import OTHER_NUMERICS, OTHER_SETTINGS, LeftOut, RunResult
+from active_dendrites.evaluation.tables import TableRow, missing_rows, rows_of_kind, summarised_row, table_of
+from active_dendrites.reproduction.counted_runs import (
+    OTHER_NUMERICS,
+    OTHER_SETTINGS,
+    UNREADABLE,
+    LeftOut,
+    RunResult,
+    read_run,
+)
 from active_dendrites.reproduction.reference import ReferenceRow
+from active_dendrites.runs.folders import configuration_folder, seed_folders
+from active_dendrites.runs.records import IncompleteRunError, is_finished, read_activity
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.published import Published, declared_rows
+from active_dendrites.settings.published import DeclaredRow, Published, declared_rows
 from active_dendrites.settings.run import Configuration
 from active_dendrites.settings.yaml_files import ConfigError, one_of
 
@@ -71,18 +81,53 @@ def reference_table(
         kinds = " or ".join(KINDS)
         raise ConfigError(f"experiments.yaml: found no {experiment!r} of kind {kinds}, expected {one_of('', known)}")
     kind = declarations.experiments[experiment].kind
-    rows_of_kind = summary_rows if kind == "summary" else search_rows
+    rows_of_runs = summary_rows if kind == "summary" else search_rows
     of_configuration = current_rows(declarations, rows)
-    table: list[TableRow] = []
-    for declared in declared_rows(declarations, published, PAPER, experiment):
-        entry = declared._asdict() | {"experiment": experiment, "scale": PAPER}
-        if kind == "search":
-            entry["search"] = declarations.sweep_of(declared.variant)
-            entry |= search_settings(declarations.resolve(PAPER, declared.variant, declared.num_tasks, 1))
-        runs = of_configuration.get(Configuration(declared.variant, declared.num_tasks), [])
-        table += [entry | measured for measured in rows_of_kind(runs, declared.num_tasks)]
-    frame = pd.DataFrame(table, columns=COLUMNS[kind])
-    return frame.astype({"seed": "Int64"}) if kind == "search" else frame  # an integer or nothing
+
+    def measured(declared: DeclaredRow) -> Iterable[TableRow]:
+        runs = of_configuration.get(Configuration(declared.variant, declared.num_tasks))
+        return rows_of_runs(runs) if runs else missing_rows(kind, declared.num_tasks)
+
+    declared_of_mnist = declared_rows(declarations, published, PAPER, experiment)
+    return table_of(declarations, PAPER, experiment, declared_of_mnist, measured)
+
+
+def preview_table(
+    declarations: Declarations, published: Published, scale: str, experiment: str, runs: Path
+) -> tuple[pd.DataFrame, list[LeftOut]]:
+    """The table of an experiment from whichever runs are finished, and the runs that are left out.
+
+    Args:
+        runs: folder of the scale's runs.
+    """
+    kind = declarations.experiments[experiment].kind
+    left_out: list[LeftOut] = []
+
+    def measured(declared: DeclaredRow) -> Iterable[TableRow]:
+        seeds = []
+        for seed, folder in seed_folders(configuration_folder(runs, declared.variant, declared.num_tasks)).items():
+            if not is_finished(folder):
+                continue
+            result = read_run(folder, declarations.resolve(scale, declared.variant, declared.num_tasks, seed))
+            if kind == "activity" and not isinstance(result, LeftOut):
+                result = with_activity(folder, result)
+            if isinstance(result, LeftOut):
+                left_out.append(result)
+            else:
+                seeds.append(seed)
+        return rows_of_kind(kind, declared, seeds, runs) if seeds else missing_rows(kind, declared.num_tasks)
+
+    rows = declared_rows(declarations, published, scale, experiment)
+    return table_of(declarations, scale, experiment, rows, measured), left_out
+
+
+def with_activity(folder: Path, run: RunResult) -> RunResult | LeftOut:
+    """The run, if its activities can be read too."""
+    try:
+        read_activity(folder / "activity.npy", run.num_tasks)
+    except IncompleteRunError as error:
+        return LeftOut(run.variant, run.num_tasks, UNREADABLE, " ".join(str(error).split()))
+    return run
 
 
 def current_rows(declarations: Declarations, rows: Iterable[ReferenceRow]) -> dict[Configuration, list[ReferenceRow]]:
@@ -95,22 +140,17 @@ def current_rows(declarations: Declarations, rows: Iterable[ReferenceRow]) -> di
     return of_configuration
 
 
-def summary_rows(rows: Sequence[ReferenceRow], num_tasks: int) -> Iterator[TableRow]:
+def summary_rows(rows: Sequence[ReferenceRow]) -> Iterator[TableRow]:
     """The row of a configuration, over seeds."""
     results = [row for row in rows if row.is_result]
-    if results:
-        seeds = " ".join(str(row.seed) for row in results)
-        yield {"seeds": seeds} | summarised_row([metrics_of(row) for row in results], clusters_of(results))
-    else:
-        yield {"n": 0}
+    seeds = " ".join(str(row.seed) for row in results)
+    yield {"seeds": seeds} | summarised_row([metrics_of(row) for row in results], clusters_of(results))
 
 
-def search_rows(rows: Sequence[ReferenceRow], num_tasks: int) -> Iterator[TableRow]:
+def search_rows(rows: Sequence[ReferenceRow]) -> Iterator[TableRow]:
     """A row for each run and each task after which it was tested on all tasks seen."""
     for row in rows:
         yield {"seed": row.seed, "after_task": row.after_task, "accuracy": row.average_accuracy}
-    if not rows:
-        yield {"after_task": num_tasks}
 
 
 def metrics_of(row: ReferenceRow) -> dict[str, float]:
