@@ -93,18 +93,23 @@ def learn(kind: type, runs: Sequence[RunConfig], digits: Images, device: torch.d
     ]
 
 
-def expected(run: RunConfig, digits: Images) -> Learned:
-    """What the textbook formulation learns; once for each run, whoever asks."""
-    key = run.model_dump_json()
+def expected(run: RunConfig, digits: Images, device: torch.device = CPU) -> Learned:
+    """What the textbook formulation learns; once for each run, whoever asks.
+
+    Args:
+        device: where dropout is drawn.
+    """
+    drops = run.network.input_dropout or run.network.hidden_dropout
+    key = f"{run.model_dump_json()} {device if drops else CPU}"
     if key not in EXPECTED:
-        EXPECTED[key] = learn_plainly(run, digits)
+        EXPECTED[key] = learn_plainly(run, digits, device)
     return EXPECTED[key]
 
 
-def learn_plainly(run: RunConfig, digits: Images) -> Learned:
+def learn_plainly(run: RunConfig, digits: Images, device: torch.device = CPU) -> Learned:
     size = run.context.num_pixels if run.context.infers else 784
     network = Network(run.network, 784, size, run.seed, as_dtype(run.numerics.precision))
-    theta, rows, losses, activity = textbook.train(run, digits, network)
+    theta, rows, losses, activity = textbook.train(run, digits, network, device)
     per_epoch = len(losses) // (run.num_tasks * run.epochs)
     means = torch.tensor(losses, dtype=torch.float64).view(-1, per_epoch).mean(1)
     return Learned(theta, rows, means.tolist(), activity)

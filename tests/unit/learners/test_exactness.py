@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from learning import CASES, CPU, DENSE_CASES, assert_equal, expected, learn
+from learning import CASES, CPU, DENSE_CASES, assert_equal, expected, learn, learn_plainly
 
 from active_dendrites.data.randomness import generator
 from active_dendrites.data.tasks import PermutedTasks
+from active_dendrites.learners import textbook
+from active_dendrites.learners.dense import dropout
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 
@@ -35,6 +37,48 @@ def test_seeds_side_by_side_equal_textbook(kind: type, case: str, small_run, dig
 @pytest.mark.parametrize("case", ["SI + XdG", "SI with dropout", "a step held short"])
 def test_whole_tensors_of_several_seeds_equal_textbook(case: str, small_run, digits) -> None:
     assert_seeds_equal_textbook(DenseLearner, *DENSE_CASES[case], small_run, digits)
+
+
+@pytest.mark.parametrize("case", ["XdG", "SI with dropout"])
+def test_the_textbook_drops_what_a_device_draws(case: str, small_run, digits, monkeypatch) -> None:
+    """A GPU's generator gives other numbers than the CPU's: here a generator of another seed stands for it."""
+    variant, overrides = DENSE_CASES[case]
+    run = small_run(variant, **overrides, epochs=1)
+    at_home = learn(DenseLearner, [run], digits)[0]
+
+    def elsewhere(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+        return generator(seed + 1 if purpose == "dropout" else seed, purpose, device)
+
+    monkeypatch.setattr(dropout, "generator", elsewhere)
+    monkeypatch.setattr(textbook, "generator", elsewhere)
+    abroad = learn(DenseLearner, [run], digits)[0]
+    assert abroad.losses != at_home.losses
+    assert_equal(abroad, learn_plainly(run, digits), 1e-10)
+
+
+def test_accuracies_are_counts_divided_on_the_host(small_run, digits, monkeypatch) -> None:
+    """A GPU divides by a constant through its reciprocal, so that CSVs of both devices would differ."""
+    run = small_run("prototype", num_tasks=1, epochs=1)
+    learner = DenseLearner([run], PermutedTasks(digits, run.data, 1, CPU, torch.float64))
+    counts = torch.tensor([7]), torch.arange(24)[None]
+    monkeypatch.setattr(learner, "_test", lambda task, tables: tuple(OnDevice.of(count) for count in counts))
+    tested = learner.evaluate([0])
+    assert tested.accuracy.tolist() == [[7 / 200]]
+    assert tested.activity[0, 0].tolist() == (torch.arange(24).double() / 200).float().tolist()
+
+
+class OnDevice(torch.Tensor):
+    """A tensor that fails where it is divided before it is on the host."""
+
+    @staticmethod
+    def of(tensor: torch.Tensor) -> "OnDevice":
+        return tensor.as_subclass(OnDevice)
+
+    def cpu(self) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+    def __truediv__(self, other: object) -> torch.Tensor:
+        raise AssertionError("divided on the device")
 
 
 def assert_seeds_equal_textbook(kind: type, variant: str, overrides: dict, small_run, digits) -> None:

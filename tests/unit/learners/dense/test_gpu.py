@@ -1,4 +1,4 @@
-"""Learning on a GPU: equal to the textbook formulation there too. Skipped where there is none."""
+"""Learning on a GPU: equal to the textbook formulation there too. `pytest -m gpu` runs these alone."""
 
 import pytest
 import torch
@@ -14,13 +14,16 @@ from active_dendrites.training.interruptions import InterruptedTraining
 from active_dendrites.training.loop import make_reproducible
 
 ALL_CASES = CASES | DENSE_CASES
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]
 GPU = torch.device("cuda")
 
 
 @pytest.fixture(autouse=True)
-def reproducible():
-    """As the training sets it: what PyTorch cannot repeat, or record, is an error here."""
+def reproducible(one_thread):
+    """As the training sets it: what PyTorch cannot repeat, or record, is an error here.
+
+    One thread in each worker: the textbook of many workers with as many threads as cores would wait for itself.
+    """
     make_reproducible(True)
     yield
     make_reproducible(False)
@@ -30,7 +33,7 @@ def reproducible():
 def test_learner_equals_textbook(case: str, small_run, digits) -> None:
     variant, overrides = ALL_CASES[case]
     run = small_run(variant, **overrides)
-    assert_equal(learn(DenseLearner, [run], digits, GPU)[0], expected(run, digits), 1e-10)
+    assert_equal(learn(DenseLearner, [run], digits, GPU)[0], expected(run, digits, GPU), 1e-10)
 
 
 SIDE_BY_SIDE = ["prototype", "SI, Adam kept", "MLP", "prototype inferred", "SI + XdG", "SI with dropout"]
@@ -41,7 +44,7 @@ def test_eight_seeds_side_by_side_equal_textbook(case: str, small_run, digits) -
     variant, overrides = ALL_CASES[case]
     runs = [small_run(variant, **overrides, epochs=1, seed=seed) for seed in range(8)]
     for run, learned in zip(runs, learn(DenseLearner, runs, digits, GPU), strict=True):
-        assert_equal(learned, expected(run, digits), 1e-10)
+        assert_equal(learned, expected(run, digits, GPU), 1e-10)
 
 
 @pytest.mark.parametrize("case", SIDE_BY_SIDE)

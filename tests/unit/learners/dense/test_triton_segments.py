@@ -48,6 +48,7 @@ class PlainSegments:
         self.adam.step()
 
 
+@pytest.mark.gpu
 @runs_kernels
 @pytest.mark.parametrize("num_segments", [1, 3])
 @pytest.mark.parametrize("kept", [False, True])
@@ -83,6 +84,7 @@ def test_kernel_equals_plain_adam(kept: bool, num_segments: int, small_run) -> N
     assert returns > 0
 
 
+@pytest.mark.gpu
 @runs_kernels
 @pytest.mark.parametrize("kept", [False, True])
 def test_saved_segments_go_on(kept: bool, small_run) -> None:
@@ -109,6 +111,7 @@ def test_saved_segments_go_on(kept: bool, small_run) -> None:
     assert 0 < rows[0] < 16 and rows[2] == 0  # at rest since step 20 + 18
 
 
+@pytest.mark.gpu
 @runs_kernels
 @pytest.mark.parametrize("variant", ["prototype", "si_prototype"])
 def test_learner_with_lazy_segments_equals_textbook(variant: str, small_run, digits, monkeypatch) -> None:

@@ -205,16 +205,20 @@ def draw_keep(run: RunConfig, gates: list[Tensor] | None, draws: torch.Generator
             if gates is not None and density is not None and layer:
                 on = gates[layer - 1].bool()
                 units = torch.cat([units[on], units[~on]])[: subnetwork_units(size, density)]
-            factor[:, units] = (torch.rand(run.batch_size, len(units), generator=draws) >= rate).to(dtype) / (1 - rate)
+            drawn = torch.rand(run.batch_size, len(units), generator=draws, device=draws.device).cpu()
+            factor[:, units] = (drawn >= rate).to(dtype) / (1 - rate)
         factors.append(factor)
     return factors
 
 
 def train(
-    run: RunConfig, images: Images, network: Network
+    run: RunConfig, images: Images, network: Network, device: torch.device | str = "cpu"
 ) -> tuple[Parameters, list[list[float]], list[float], np.ndarray]:
     """Learn all tasks; returns the parameters, the accuracies after each task, the loss of each step, and, for each
     task and unit of the last hidden layer, the fraction of test images that switch it on after the last task.
+
+    Args:
+        device: where dropout is drawn, as the learner to compare with does: generators of devices give other numbers.
     """
     learned, dtype = TextbookNetwork(run, network), network.output.weight.dtype
     permutations = task_permutations(run.num_tasks, 784, run.data.permutation_seed, run.data.first_task_identity)
@@ -228,7 +232,7 @@ def train(
     def gates_of(task: int) -> list[Tensor] | None:
         return None if gates is None else [layer[task].to(dtype) for layer in gates]
 
-    order, draws = generator(run.seed, "batch order"), generator(run.seed, "dropout")
+    order, draws = generator(run.seed, "batch order"), generator(run.seed, "dropout", device)
     contexts = PlainContexts(run)
     rows, losses = [], []
     for task in range(run.num_tasks):

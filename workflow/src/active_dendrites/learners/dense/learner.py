@@ -320,10 +320,11 @@ class DenseLearner(Learner[DenseEpoch]):
         Contexts take as many values as there are prototypes: one table of gates, indexed by the inferred prototype.
         """
         tables = [network.gates(own.prototypes) for network, own in zip(self.networks, self.contexts, strict=True)]
-        tested = [self._test(task, tables) for task in which]
-        accuracy, activity = (torch.stack(of_tasks, 1).double() for of_tasks in zip(*tested, strict=True))
+        counts = [self._test(task, tables) for task in which]
+        # Divided on the host: a GPU multiplies by the reciprocal, which differs in the last bit.
+        correct, active = (torch.stack(of_tasks, 1).cpu().double() for of_tasks in zip(*counts, strict=True))
         num_images = len(self.tasks.test_labels)
-        return Evaluation((accuracy / num_images).cpu().numpy(), (activity / num_images).float().cpu().numpy())
+        return Evaluation((correct / num_images).numpy(), (active / num_images).float().numpy())
 
     def _test(self, task: int, tables: Sequence[list[Tensor]]) -> tuple[Tensor, Tensor]:
         """How many images each seed gets right, (R,), and how many switch each last hidden unit on, (R, U)."""
