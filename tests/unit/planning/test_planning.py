@@ -14,7 +14,6 @@ from active_dendrites.planning.cost_model import (
     count_steps,
     run_bytes,
     run_seconds,
-    seed_group_factor,
 )
 from active_dendrites.planning.measured_steps import MeasuredSteps, measured_steps
 from active_dendrites.planning.plan import (
@@ -158,8 +157,7 @@ def test_other_networks_and_devices_say_nothing(tmp_path: Path, run: RunConfig) 
 def test_seeds_side_by_side_share_a_gpu(tmp_path: Path, run: RunConfig) -> None:
     gpu = Hardware("cuda", None, None)
     (alone, _), (one_of_eight, _) = (estimate(planned(tmp_path / "seed-1", run, num_seeds=n), gpu, {}) for n in (1, 8))
-    assert one_of_eight == pytest.approx(alone * 2.75 / 8)
-    assert (seed_group_factor(8, on_cpu=True), seed_group_factor(1, on_cpu=False)) == (8, 1)
+    assert one_of_eight < 0.7 * alone
 
 
 def test_the_model_counts_the_steps_that_are_taken(declarations: Declarations) -> None:

@@ -7,7 +7,8 @@ from active_dendrites.settings.datasets import DATASETS
 from active_dendrites.settings.run import FEW_WINNERS, RunConfig
 from active_dendrites.settings.segment_rules import STRONGEST
 
-MEASURED_ON = "AMD EPYC with AVX-512, one thread"  # where the numbers for a CPU come from; those for a GPU are guesses
+# Where the numbers come from.
+MEASURED_ON = {"cpu": "AMD EPYC with AVX-512, one thread", "cuda": "NVIDIA H100"}
 
 
 def count_steps(run: RunConfig) -> int:
@@ -32,13 +33,13 @@ def moves_all_segments(run: RunConfig) -> bool:
     return run.consolidation.include_segments or run.network.segment_rule != STRONGEST
 
 
-def step_milliseconds(run: RunConfig, on_cpu: bool) -> float:
-    """One step of one seed: so much in any case, so much for a million weights that a step has to pass over."""
-    return cpu_milliseconds(run) if on_cpu else gpu_milliseconds(run)
+def step_milliseconds(run: RunConfig, on_cpu: bool, num_seeds: int = 1) -> float:
+    """One step of all seeds: a CPU takes them in turn, a GPU side by side."""
+    return num_seeds * cpu_milliseconds(run) if on_cpu else gpu_milliseconds(run, num_seeds)
 
 
 def cpu_milliseconds(run: RunConfig) -> float:
-    """On one thread; fitted to the hours of docs/targets.md, and within a quarter of each."""
+    """On one thread: so much in any case, so much for a million weights that a step has to pass over."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
     winners = run.network.winner_density
     all_segments = moves_all_segments(run)
@@ -61,24 +62,28 @@ def cpu_milliseconds(run: RunConfig) -> float:
     return 4 + inference + of_weights * feedforward + of_segments * segments
 
 
-def gpu_milliseconds(run: RunConfig) -> float:
-    """On a GPU, not measured."""
+def gpu_milliseconds(run: RunConfig, num_seeds: int) -> float:
+    """Fitted to results/reference/gpu_steps.csv, and within a quarter of each of its rows of float32."""
     feedforward, segments = (count / 1e6 for count in count_weights(run))
-    inferred = run.context.infers
-    every_segment = inferred or moves_all_segments(run)
-    return 5 + 20 * inferred + 0.1 * (feedforward + every_segment * segments)
-
-
-def seed_group_factor(num_seeds: int, on_cpu: bool) -> float:
-    """How many times as long seeds side by side take as one: a CPU takes them in turn, a GPU eight in 2.75 times."""
-    return num_seeds if on_cpu else 1 + (num_seeds - 1) / 4
+    network = run.network
+    of_weights = 0.045
+    if network.segments_per_unit or network.winner_density is not None:
+        of_weights += 0.014  # masks, gates, k-winners
+    if run.consolidation.protects:
+        of_weights += 0.034
+    of_seed = of_weights * feedforward + (0.06 if network.hidden_dropout else 0)
+    if run.context.infers:
+        of_seed += 2.5  # clusters of batches, on the host, one seed after the other
+    if run.context.infers or moves_all_segments(run):
+        of_seed += 0.01 * segments
+    return 0.22 + num_seeds * of_seed
 
 
 def run_seconds(run: RunConfig, on_cpu: bool, num_seeds: int = 1) -> float:
     """Learning and tests of seeds side by side."""
     # Testing an image is a third of learning it: there is no way back through the network.
     tests = sum(after_each_task(run)) * DATASETS[run.dataset].test_images / run.batch_size / 3
-    return (count_steps(run) + tests) * step_milliseconds(run, on_cpu) / 1000 * seed_group_factor(num_seeds, on_cpu)
+    return (count_steps(run) + tests) * step_milliseconds(run, on_cpu, num_seeds) / 1000
 
 
 def after_each_task(run: RunConfig) -> Iterator[int]:

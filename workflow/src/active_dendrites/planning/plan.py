@@ -174,9 +174,8 @@ def describe_hours(planned: Sequence[PlannedRun], hardware: Hardware, measured: 
         number = f"{hardware.parallel} {what}{'s' * (hardware.parallel > 1)}"
         yield f"With {number} about {duration(max(total / hardware.parallel, longest))}."
     if any(MODEL in row.sources for row in rows.values()):
-        basis = f"fitted to an {MEASURED_ON}" if hardware.device_type == "cpu" else "not measured"
         here = f"; here is an {hardware.name}" if hardware.name and hardware.device_type == "cpu" else ""
-        yield f"The model is steps times milliseconds a step, {basis}{here}."
+        yield f"The model is steps times milliseconds a step, fitted to an {MEASURED_ON[hardware.device_type]}{here}."
 
 
 def estimate(planned: PlannedRun, hardware: Hardware, measured: MeasuredSteps) -> tuple[float, str]:

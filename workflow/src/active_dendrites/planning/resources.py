@@ -6,7 +6,6 @@ from active_dendrites.planning.cost_model import (
     count_steps,
     count_weights,
     moves_all_segments,
-    seed_group_factor,
     step_milliseconds,
 )
 from active_dendrites.settings.datasets import DATASETS, MNIST
@@ -22,13 +21,13 @@ def training_minutes(run: RunConfig, num_seeds: int, device: str, attempt: int) 
 
     Args:
         num_seeds: that one job trains side by side.
-        device: as in config.yaml; `auto` counts as a GPU, whose cost is guessed generously.
+        device: as in config.yaml.
         attempt: from 1.
     """
     on_cpu = device == "cpu"
-    expected = count_steps(run) * step_milliseconds(run, on_cpu) * seed_group_factor(num_seeds, on_cpu) / 60_000
-    # Expected is what was measured on a CPU. For a GPU it is generous already, and not measured.
-    return round(repeated(attempt) * (15 + (6 if on_cpu else 2) * expected))
+    expected = count_steps(run) * step_milliseconds(run, on_cpu, num_seeds) / 60_000
+    # What one kind of CPU takes, and one of the fastest GPUs: others may take several times as long.
+    return round(repeated(attempt) * (15 + (6 if on_cpu else 12) * expected))
 
 
 def training_megabytes(run: RunConfig, num_seeds: int, device: str, attempt: int) -> int:
