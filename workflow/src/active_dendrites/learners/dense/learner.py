@@ -6,8 +6,9 @@ recorded once and replayed (`cuda_graph.Replayed`), so it reads and changes only
 Letters: R seeds, B batch, P pixels, I inputs, U units, S segments per unit, C size of the context, N contexts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import fault_line
 
 TEST_BATCH = 2000  # images; any size gives the same accuracy
+
+T = TypeVar("T")
 
 
 class DenseEpoch(Epoch):
@@ -85,7 +88,7 @@ class DenseLearner(Learner[DenseEpoch]):
         self.tasks = tasks
         device, on_gpu = tasks.train_bytes.device, tasks.train_bytes.is_cuda
         self.contexts = [make_contexts(each, tasks) for each in runs]
-        self.networks = [make_network(each, tasks, own.size) for each, own in zip(runs, self.contexts, strict=True)]
+        self.networks = on_threads(lambda each, own: make_network(each, tasks, own.size), runs, self.contexts)
         self.winners, self.fixed_contexts = self.networks[0].winners, self.contexts[0].fixed
         self.products = Products(run.numerics.precision, on_gpu)
         full = [stacked_layer(same) for same in zip(*(network.layers() for network in self.networks), strict=True)]
@@ -134,10 +137,11 @@ class DenseLearner(Learner[DenseEpoch]):
             self.tasks.write_images(task, self.images)
             self.shown = task
         contexts_before = [contexts.snapshot() for contexts in self.contexts]
-        for seed, order in enumerate(orders):
-            batches = self.batches.draw(order)
-            if not self.fixed_contexts:
-                self.inferred[seed] = self.contexts[seed].of_batches(task, batches)
+        drawn = [self.batches.draw(order) for order in orders]
+        if not self.fixed_contexts:
+            inferred = on_threads(lambda contexts, batches: contexts.of_batches(task, batches), self.contexts, drawn)
+            self.inferred.copy_(torch.stack(inferred))
+        for seed, batches in enumerate(drawn):
             for step, rows in enumerate(batches):  # a shorter last one is filled up with images that count nothing
                 self.share[step, : len(rows)] = 1 / len(rows)
             rows = torch.cat(batches)
@@ -346,6 +350,12 @@ class DenseLearner(Learner[DenseEpoch]):
         nearest = [nearest_prototype(images, own.templates) for own in self.contexts]
         of_seeds = [[table[near] for table in layers] for near, layers in zip(nearest, tables, strict=True)]
         return [torch.stack(same) for same in zip(*of_seeds, strict=True)]
+
+
+def on_threads(function: Callable[..., T], *arguments: Sequence[Any]) -> list[T]:
+    """A function of the arguments of each seed, on threads of the host; it may change only what belongs to a seed."""
+    with ThreadPoolExecutor(len(arguments[0])) as threads:
+        return list(threads.map(function, *arguments))
 
 
 class Pass(NamedTuple):
