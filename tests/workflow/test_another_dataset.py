@@ -31,7 +31,6 @@ def test_results_are_in_a_folder_of_their_own(project: Project) -> None:
     fashion = files_in(project.path("results/fashion_mnist"))
     made = {
         "quick/report.html",
-        "quick/provenance.html",
         "quick/figures/comparison.svg",
         "quick/tables/ablation.csv",
         f"{RUN}/accuracy.csv",
@@ -82,7 +81,6 @@ def test_pages_name_the_dataset_and_hold_it_against_no_published_number(project:
     assert "Runs for 2 of 2 numbers." in report
     assert "published" not in report.partition("<table")[2].partition("</table>")[0]
     assert "reproduction.html" not in report
-    assert "fashion_mnist" in project.path("results/fashion_mnist/quick/provenance.html").read_text()
 
 
 def test_reproduction_is_of_mnist_alone(project: Project) -> None:

@@ -108,7 +108,7 @@ def test_all_plans_exactly_the_declared_runs(project: Project) -> None:
     for rule in ("aggregate", "draw"):
         planned = [job.wildcards["experiment"] for job in jobs if job.rule == rule]
         assert sorted(planned) == sorted(FIGURES)
-    once = ("prepare_mnist", "report", "reproduce", "trace")
+    once = ("prepare_mnist", "report", "reproduce")
     assert Counter(job.rule for job in jobs if job.rule in once) == dict.fromkeys(once, 1)
 
 

@@ -138,7 +138,13 @@ def scale_results(scale: str, part: str) -> list[str]:
     made = [path for experiment in DECLARATIONS.experiments_of(part) for path in experiment_results(scale, experiment)]
     if part == "paper" and DATASET == MNIST:
         made += expand(f"{REPRODUCTION}.{{format}}", scale=scale, format=["csv", "md", "html"])
-    return made + expand(REPORT, scale=scale, page=[PAGES[part], PROVENANCE_PAGES[part]])
+    return made + expand(REPORT, scale=scale, page=PAGES[part])
+
+
+def provenance_pages(scale: str) -> list[str]:
+    """Snakemake's own report of each part that has experiments."""
+    pages = [page for part, page in PROVENANCE_PAGES.items() if DECLARATIONS.experiments_of(part)]
+    return expand(REPORT, scale=scale, page=pages)
 
 
 # -- what the rules are told -------------------------------------------------------------------------------
