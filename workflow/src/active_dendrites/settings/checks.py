@@ -118,7 +118,8 @@ def check_sweep(sweep: Sweep, file: str, name: str, known: Iterable[str]) -> Non
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 RULES = {
-    *("all", "searches", "quick", "plan", "reference", "reproduction", "benchmark"),
+    *("all", "searches", "quick", "plan", "reference", "reproduction", "preview", "benchmark"),
+    *("provenance", "quick_provenance"),
     *("prepare_mnist", "train", "aggregate", "draw", "reproduce", "report", "trace"),
 }
 SEED_GROUP = re.compile(r"train_[a-z]+_seeds_.*")  # the rules of trainings that have several seeds
