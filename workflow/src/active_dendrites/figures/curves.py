@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from active_dendrites.figures import style
 from active_dendrites.figures.style import MARKER, NOTE, RING, Range, style_of
+from active_dendrites.settings.yaml_files import fault
 
 SIZE = (10.0, 5.6)  # of a figure, inches
 CLUSTERS_SIZE = (10.0, 5.2)
@@ -98,7 +99,7 @@ def select(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     rows["published"] = measure.factor * in_order[measure.published] if compared else np.nan
     rows["quoted"] = in_order["quoted"].astype(bool)
     if rows["value"].isna().all():
-        raise ValueError(f"{measure.column}: found no value in the table, expected some")
+        raise fault("table", measure.column, "a value in some row", found="no value")
     shown = rows["value"].notna() | ((rows["n"] == 0) & rows["published"].notna())
     gap = (rows["n"] == 0) & rows["variant"].isin(rows.loc[shown, "variant"])
     return rows[shown | gap].reset_index(drop=True)

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from active_dendrites.evaluation.metrics import summarise
 from active_dendrites.figures import style
 from active_dendrites.figures.style import BLUE, GREEN, INK, NOTE, VERMILION, Style
+from active_dendrites.settings.yaml_files import fault
 
 
 class Parameter(NamedTuple):
@@ -62,7 +63,8 @@ def final_runs(table: pd.DataFrame) -> pd.DataFrame:
     )
     if missing:
         variant, num_tasks, seed = min(missing)
-        raise ValueError(f"{variant}, {num_tasks} tasks, seed {seed}: found no accuracy after task {num_tasks}")
+        place = f"{variant}, {num_tasks} tasks, seed {seed}"
+        raise fault(place, "accuracy", f"one after task {num_tasks}")
     return in_percent(final)
 
 
@@ -70,7 +72,7 @@ def with_value(runs: pd.DataFrame, searched: Parameter) -> pd.DataFrame:
     """The runs, each with a value of this setting. Raises: ValueError naming a variant without."""
     empty = runs.loc[runs[searched.column].isna(), "variant"]
     if len(empty):
-        raise ValueError(f"{empty.iloc[0]}: {searched.column}: found nothing, expected the searched value")
+        raise fault(empty.iloc[0], searched.column, "the searched value")
     return runs
 
 
@@ -105,7 +107,8 @@ def of_searches(table: pd.DataFrame, searches: Iterable[str]) -> pd.DataFrame:
     """The rows of these searches. Raises: ValueError if there are none."""
     rows = table[table["search"].isin(list(searches))]
     if rows.empty:
-        raise ValueError(f"search: found {sorted(table['search'].unique())}, expected one of {', '.join(searches)}")
+        found = ", ".join(sorted(table["search"].unique()))
+        raise fault("search", "", f"one of {', '.join(searches)}", found=found)
     return rows
 
 

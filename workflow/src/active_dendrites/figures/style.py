@@ -30,6 +30,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from active_dendrites.evaluation.tables import COLUMNS, table_bytes
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.declarations import PAPER
+from active_dendrites.settings.yaml_files import fault
 
 # The columns a figure needs of each kind of table.
 _KEY = ("scale", "variant", "label", "num_tasks")
@@ -150,9 +151,9 @@ def read_table(path: str | Path, kind: str = "summary") -> pd.DataFrame:
     )
     missing = [column for column in NEEDED[kind] if column not in table]
     if missing:
-        raise ValueError(f"{path}: columns: found {list(table)}, expected also {missing}")
+        raise fault(path, "columns", f"also {', '.join(missing)}", found=", ".join(table))
     if table["scale"].nunique() != 1:
-        raise ValueError(f"{path}: scale: found {sorted(table['scale'].unique())}, expected one")
+        raise fault(path, "scale", "one", found=", ".join(sorted(table["scale"].unique())) or "none")
     return table
 
 
