@@ -94,7 +94,7 @@ def test_a_group_may_take_longer_and_more_memory(paper: Project) -> None:
     in_turn, alone = needs(8, "cpu"), needs(1, "cpu")
     assert in_turn == pytest.approx((8 * alone[0], 8 * alone[1]), rel=0.01)
     side_by_side, alone = needs(8, "cuda"), needs(1, "cuda")
-    assert 4 * alone[0] < side_by_side[0] < 6 * alone[0]  # an H100 takes 5.0 times as long for a step of 8 seeds of prototype
+    assert 4 * alone[0] < side_by_side[0] < 6 * alone[0]  # an H100's step: 5.0 for 8 seeds
     assert side_by_side[1] == pytest.approx(alone[1], rel=0.05)
 
 

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from active_dendrites.evaluation.tables import check_settings, experiment_table, result_lines, write_table
+from active_dendrites.evaluation.tables import experiment_table, result_lines, write_table
+from active_dendrites.runs.records import check_runs
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.options import at_least, use_any_encoding
@@ -57,7 +58,7 @@ def write_experiment(arguments: argparse.Namespace) -> None:
     declarations = Declarations(arguments.config, arguments.dataset)
     scale, experiment = arguments.scale, arguments.experiment
     rows = declared_rows(declarations, read_published(declarations), scale, experiment)
-    check_settings(declarations, scale, experiment, dict(arguments.seeds), arguments.runs)
+    check_runs(declarations, scale, experiment, dict(arguments.seeds), arguments.runs)
     table = experiment_table(declarations, scale, experiment, rows, dict(arguments.seeds), arguments.runs)
     write_table(arguments.output, table)
 

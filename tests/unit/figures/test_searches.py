@@ -173,7 +173,9 @@ def test_an_interval_ends_at_100_percent() -> None:
 def test_a_run_that_was_cut_off_is_named() -> None:
     table = make_search(sweep("segment_search", 10, TWO, (1, 2), segments_per_unit=5))
     table = table[~((table["seed"] == 2) & (table["after_task"] == 10))]
-    with pytest.raises(ValueError, match="segment_search-5, 10 tasks, seed 2: accuracy: found nothing, expected one after task 10"):
+    with pytest.raises(
+        ValueError, match="segment_search-5, 10 tasks, seed 2: accuracy: found nothing, expected one after task 10"
+    ):
         searches.final_runs(table)
 
 

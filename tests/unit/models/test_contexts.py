@@ -34,7 +34,7 @@ def test_without_dendrites_there_is_no_context(tasks: PermutedTasks, small_run) 
 
 def test_templates_are_zero_at_pixels_that_prototypes_lack(tasks: PermutedTasks, small_run) -> None:
     contexts = make_contexts(small_run("construct_prototype", **INFERRED), tasks)
-    of_batches = contexts.of_batches(0, torch.arange(768).split(64))
+    of_batches = contexts.contexts_of_batches(0, torch.arange(768).split(64))
     assert of_batches.shape == (12, 60)
     assert contexts.num_clusters == len(contexts.prototypes) >= 1
     assert torch.equal(of_batches[-1], contexts.prototypes[0])
@@ -50,7 +50,7 @@ def test_restored_contexts_go_on(variant: str, overrides: dict, tasks: PermutedT
     def learn(contexts: Contexts, task: int) -> None:
         contexts.begin_task(task)
         if not contexts.fixed:
-            contexts.of_batches(task, torch.arange(768).split(64))
+            contexts.contexts_of_batches(task, torch.arange(768).split(64))
 
     run = small_run(variant, **overrides)
     contexts, restored, changes = make_contexts(run, tasks), make_contexts(run, tasks), []

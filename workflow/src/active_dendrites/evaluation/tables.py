@@ -31,12 +31,10 @@ from active_dendrites.runs.files import read_bytes
 from active_dendrites.runs.folders import run_folder, run_of
 from active_dendrites.runs.records import (
     IncompleteRunError,
-    check_images,
     note_unsealed,
     read_accuracy,
     read_activity,
     read_clusters,
-    read_record,
 )
 from active_dendrites.runs.seals import check_file, seal_of, sealed_file
 from active_dendrites.settings.declarations import Declarations
@@ -291,25 +289,6 @@ def check_all_there(kind: str, folders: Sequence[Path]) -> None:
     missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise IncompleteRunError(f"missing {len(missing)} of {len(files)} runs, expected all: {', '.join(missing)}")
-
-
-def check_settings(
-    declarations: Declarations, scale: str, experiment: str, seeds: Mapping[str, Sequence[int]], runs: Path
-) -> None:
-    """Refuse runs of other settings or images than today's, which Snakemake does not notice where its notes are gone.
-
-    Raises: IncompleteRunError naming the record.
-    """
-    for variant, num_tasks in declarations.configurations_of(scale, experiment):
-        for seed in seeds.get(variant, ()):
-            path = run_folder(runs, variant, num_tasks, seed) / "record.json"
-            today = declarations.resolve(scale, variant, num_tasks, seed).settings_hash()
-            record = read_record(path) if path.exists() else {}
-            check_images(path, record, declarations.datasets[declarations.dataset].sha256)
-            recorded = record.get("settings_hash")
-            if recorded not in (None, today):
-                expected = f"{today} of today's settings; delete its folder to train it again"
-                raise IncompleteRunError(fault_line(path, "settings_hash", expected, found=str(recorded)))
 
 
 def rows_of_kind(kind: str, row: DeclaredRow, seeds: Sequence[int], runs: Path) -> Iterable[TableRow]:

@@ -151,7 +151,7 @@ def read_table(path: str | Path, kind: str = "summary") -> pd.DataFrame:
     )
     missing = [column for column in NEEDED[kind] if column not in table]
     if missing:
-        raise fault(path, "columns", f"also {', '.join(missing)}", found=", ".join(table))
+        raise fault(path, "columns", f"also {', '.join(missing)}", found=", ".join(map(str, table)))
     if table["scale"].nunique() != 1:
         raise fault(path, "scale", "one", found=", ".join(sorted(table["scale"].unique())) or "none")
     return table

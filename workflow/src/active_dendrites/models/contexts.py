@@ -49,7 +49,7 @@ class Contexts(Protocol):
     def begin_task(self, task: int) -> Tensor | None:
         """The context of the task's batches, (1, C); None if there is none, or one for each batch."""
 
-    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+    def contexts_of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         """A context for each batch, (batches, C), where they are not fixed; depends on the images alone."""
 
     def snapshot(self) -> State:
@@ -77,7 +77,7 @@ class NoContexts:
     def begin_task(self, task: int) -> None:
         return None
 
-    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+    def contexts_of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         raise AssertionError("a network without dendrites has no contexts")
 
     def snapshot(self) -> State:
@@ -111,7 +111,7 @@ class TaskPrototypes:
         self.prototypes = torch.cat([self.prototypes, context])
         return context
 
-    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+    def contexts_of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         raise AssertionError("all batches of a task have the context that begin_task returns")
 
     def snapshot(self) -> State:
@@ -150,7 +150,7 @@ class InferredPrototypes:
     def begin_task(self, task: int) -> None:
         return None
 
-    def of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
+    def contexts_of_batches(self, task: int, batches: Sequence[Tensor]) -> Tensor:
         contexts = []
         for rows in batches:
             cluster = self.clusters.assign(self.tasks.exact_pixels(task, rows, self.pixels))

@@ -7,7 +7,7 @@ import csv
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import numpy as np
 
 import active_dendrites
 from active_dendrites.runs.files import SUMS, atomic_file
+from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.seals import RECORD, DamagedFileError, check_run_file, seal_run
+from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import fault_line
 
@@ -195,13 +197,13 @@ def write_record(path: Path, run: RunConfig, scale: str, machine: Mapping[str, A
         file.write(content)
 
 
-def without_nan(value: Any) -> Any:
+def without_nan(recorded: Any) -> Any:
     """The same with None for NaN, which JSON does not know."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    if isinstance(recorded, Mapping):
+        return {key: without_nan(inner) for key, inner in recorded.items()}
+    if isinstance(recorded, list | tuple):
+        return [without_nan(inner) for inner in recorded]
+    return None if isinstance(recorded, float) and math.isnan(recorded) else recorded
 
 
 def read_record(path: Path) -> Record:
@@ -258,6 +260,25 @@ def check_images(path: Path, record: Record, sha256: Mapping[str, str] | None) -
         if learned.get(name) != expected:
             declared = f"{expected!r} of config/datasets.yaml"
             raise IncompleteRunError(fault_line(path, f"images.{name}", declared, value=learned.get(name)))
+
+
+def check_runs(
+    declarations: Declarations, scale: str, experiment: str, seeds: Mapping[str, Sequence[int]], runs: Path
+) -> None:
+    """Refuse runs of other settings or images than today's, which Snakemake does not notice where its notes are gone.
+
+    Raises: IncompleteRunError naming the record.
+    """
+    for variant, num_tasks in declarations.configurations_of(scale, experiment):
+        for seed in seeds.get(variant, ()):
+            path = run_folder(runs, variant, num_tasks, seed) / "record.json"
+            today = declarations.resolve(scale, variant, num_tasks, seed).settings_hash()
+            record = read_record(path) if path.exists() else {}
+            check_images(path, record, declarations.datasets[declarations.dataset].sha256)
+            recorded = record.get("settings_hash")
+            if recorded not in (None, today):
+                expected = f"{today} of today's settings; delete its folder to train it again"
+                raise IncompleteRunError(fault_line(path, "settings_hash", expected, found=str(recorded)))
 
 
 def read_clusters(path: Path) -> int | None:

@@ -139,7 +139,9 @@ class DenseLearner(Learner[DenseEpoch]):
         contexts_before = [contexts.snapshot() for contexts in self.contexts]
         drawn = [self.batches.draw(order) for order in orders]
         if not self.fixed_contexts:
-            inferred = on_threads(lambda contexts, batches: contexts.of_batches(task, batches), self.contexts, drawn)
+            inferred = on_threads(
+                lambda contexts, batches: contexts.contexts_of_batches(task, batches), self.contexts, drawn
+            )
             self.inferred.copy_(torch.stack(inferred))
         for seed, batches in enumerate(drawn):
             for step, rows in enumerate(batches):  # a shorter last one is filled up with images that count nothing

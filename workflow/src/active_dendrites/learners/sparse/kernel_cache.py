@@ -30,7 +30,7 @@ from numba.core.caching import (
 
 Function = Callable[..., Any]
 
-DIGEST_BYTES = hashlib.sha256().digest_size
+KERNEL_DIGEST_BYTES = hashlib.sha256().digest_size
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class SealedFiles(IndexDataCacheFile):
 def unsealed(path: Path) -> bytes:
     """The content of a file behind its SHA-256. Raises: DamagedCacheError; OSError."""
     content = path.read_bytes()
-    seal, pickled = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    seal, pickled = content[:KERNEL_DIGEST_BYTES], content[KERNEL_DIGEST_BYTES:]
     if hashlib.sha256(pickled).digest() != seal:
         raise DamagedCacheError(f"{path}: found a content of another sum")
     return pickled

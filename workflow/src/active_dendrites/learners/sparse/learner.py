@@ -286,7 +286,7 @@ class SparseEpoch:
         self.learner, self.rows = learner, rows
         self.position = learner.images.positions(task)
         self.contexts_before = learner.contexts.snapshot()
-        self.contexts = None if learner.contexts.fixed else learner.contexts.of_batches(task, rows)
+        self.contexts = None if learner.contexts.fixed else learner.contexts.contexts_of_batches(task, rows)
         self.steps_taken: int = state["done"] if state else 0
         self.loss: float = state["loss"] if state else 0.0
 
