@@ -200,3 +200,11 @@ def make_contexts(run: RunConfig, tasks: PermutedTasks) -> Contexts:
         "inferred_prototype": lambda: InferredPrototypes(run, tasks),
     }
     return choose("context.kind", run.context.kind, **makers)()
+
+
+def nearest_prototype(x: Tensor, prototypes: Tensor) -> Tensor:
+    """The nearest prototype of each sample by Euclidean distance: (B, C), (N, C) -> (B,). Source: method 3.2.
+
+    |x - c|^2 is smallest where x.c - |c|^2 / 2 is largest, which is one matrix product.
+    """
+    return (x @ prototypes.T - prototypes.square().sum(1) / 2).argmax(1)

@@ -25,7 +25,7 @@ from active_dendrites.learners.learner import Epoch, Evaluation, Learner
 from active_dendrites.learners.matmul import Products
 from active_dendrites.methods.synaptic_intelligence import SynapticIntelligence
 from active_dendrites.methods.xdg import Subnetworks
-from active_dendrites.models.contexts import make_contexts
+from active_dendrites.models.contexts import make_contexts, nearest_prototype
 from active_dendrites.models.layers import non_winners
 from active_dendrites.models.networks import make_network
 from active_dendrites.models.saving import State, copied
@@ -368,11 +368,3 @@ class Pass(NamedTuple):
     y: Tensor | None = None  # (R, B, U), before the gate
     off: Tensor | None = None  # (R, B, U) bool: the non-winners
     factors: Tensor | None = None  # (R, B, U), of dropout
-
-
-def nearest_prototype(x: Tensor, prototypes: Tensor) -> Tensor:
-    """The nearest prototype of each sample by Euclidean distance: (B, C), (N, C) -> (B,). Source: method 3.2.
-
-    |x - c|^2 is smallest where x.c - |c|^2 / 2 is largest, which is one matrix product.
-    """
-    return (x @ prototypes.T - prototypes.square().sum(1) / 2).argmax(1)
