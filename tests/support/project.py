@@ -168,6 +168,7 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "seeds": [1, 2],
             "search_seeds": None,
             "seeds_per_job": 1,
+            "keep_network": "reduced",
             "retrain": False,
         },
     )

@@ -16,6 +16,7 @@ from active_dendrites.planning.fingerprints import (
     notebook_cells,
 )
 from active_dendrites.runs.folders import run_folder, run_of
+from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
@@ -166,9 +167,15 @@ def image_places(wildcards, output) -> list[str]:
 
 
 def image_sums() -> list[str]:
-    """The sums of the four files, as arguments of prepare_mnist.py. Compared: other sums are other images."""
+    """The sums of the four files, as arguments of prepare_mnist.py. Compared: other sums are other images.
+
+    Where no sums are known, another folder may hold other images, too.
+    """
     sums = DECLARATIONS.datasets[DATASET].sha256
-    return ["--no-sha256"] if sums is None else [f"--sha256={name}={digest}" for name, digest in sums.items()]
+    folder = config["images_folder"]
+    if sums is None:
+        return [f"--no-sha256={folder}" if folder else "--no-sha256"]
+    return [f"--sha256={name}={digest}" for name, digest in sums.items()]
 
 
 def run_settings(wildcards) -> dict[str, Any]:
@@ -194,9 +201,15 @@ def run_places(wildcards, input, output) -> list[str]:
         f"--dataset={DATASET}",
         f"--images={Path(input.train_images).parent}",
         f"--device={config['device']}",
+        *(["--keep-network"] if keeps_networks(wildcards.scale) else []),
         *("--seed", *(str(run_of(folder).seed) for folder in folders)),
         *("--run-folder", *map(str, folders)),
     ]
+
+
+def keeps_networks(scale: str) -> bool:
+    """Whether trained networks of a scale are kept beside their results."""
+    return choose("keep_network", config["keep_network"], none=False, reduced=scale != PAPER, all=True)
 
 
 def run_limit(wildcards, resources) -> str:

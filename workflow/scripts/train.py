@@ -14,28 +14,32 @@ from typing import NamedTuple
 
 import torch
 
-from active_dendrites.data.images import Images, load_images
-from active_dendrites.data.tasks import normalisation
+from active_dendrites.data.images import Images, check_dataset, load_images
+from active_dendrites.data.tasks import Normalisation, normalisation
 from active_dendrites.evaluation.metrics import continual_metrics
-from active_dendrites.runs.folders import run_folder
+from active_dendrites.methods.xdg import task_gates
+from active_dendrites.runs.folders import NETWORK, run_folder
 from active_dendrites.runs.locks import only_writer
-from active_dendrites.runs.provenance import SourceState, machine, source_state
-from active_dendrites.runs.records import write_accuracy, write_activity, write_record
+from active_dendrites.runs.provenance import SourceState, check_added_folders, machine, source_state
+from active_dendrites.runs.records import is_finished, write_accuracy, write_activity, write_record
 from active_dendrites.runs.seals import discard_seal
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import replaced_by_scale
-from active_dendrites.settings.options import at_least, minutes, renamed_to, use_any_encoding
+from active_dendrites.settings.options import Parser, at_least, minutes, renamed_to, use_any_encoding
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.yaml_files import fault_line
 from active_dendrites.training.checkpoint_manager import SAVE_MINUTES, CheckpointManager
 from active_dendrites.training.devices import training_device
 from active_dendrites.training.interruptions import EXIT_CODE, InterruptedTraining
+from active_dendrites.training.kept_networks import TrainedNetwork, keep_network
 from active_dendrites.training.loop import DivergedError, Result, train
 from active_dendrites.training.run_log import RunLog
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 RESULTS = ROOT / "results"
+MOST_THREADS = 1024  # OpenMP ends the process where its stack is too small for all
 
 log = logging.getLogger("train")
 
@@ -44,16 +48,18 @@ class Job(NamedTuple):
     """What is trained, on which images, and where the results go.
 
     images: folder of the files.
-    sha256: of each file of images, as declared; None where no sums are declared.
+    sha256: of each dataset's files, as declared; None where no sums are declared.
     folders: of each run.
+    keep_networks: whether the trained networks are written there.
     replaced: a line for each value of the variant that the scale replaces.
     """
 
     scale: str
     runs: list[RunConfig]
     folders: list[Path]
+    keep_networks: bool
     images: Path
-    sha256: dict[str, str] | None
+    sha256: dict[str, dict[str, str] | None]
     replaced: list[str]
 
 
@@ -66,12 +72,13 @@ def main() -> None:
     manager = CheckpointManager(job.runs, job.folders, arguments.save_minutes, arguments.limit_minutes)
     run_log = RunLog(job.folders)
     with ExitStack() as held:
-        held.enter_context(run_folders(job.folders))
+        held.enter_context(run_folders(job.folders, arguments.overwrite))
         with run_log.kept():
             announce(job, source)
             device = held.enter_context(training_device(arguments.device))
             with manager.listening():
-                images = load_images(job.images, job.sha256, arguments.dataset)
+                images = load_images(job.images, job.sha256[arguments.dataset], arguments.dataset)
+                check_dataset(job.images, images, arguments.dataset, job.sha256)
                 results = train(job.runs, images, device, manager)
         write_results(job, results, images, device, manager, source)
         run_log.leave()
@@ -79,7 +86,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--variant", required=True, help="a variant of config/variants.yaml")
     parser.add_argument("--num-tasks", required=True, type=at_least(1), help="tasks in the sequence")
     seed_help = "decides weights, masks and batch order (default 1); several are learned side by side"
@@ -95,8 +102,10 @@ def parse_arguments() -> argparse.Namespace:
         " results/<dataset>)"
     )
     parser.add_argument("--run-folder", type=Path, nargs="+", help=folder_help)
+    parser.add_argument("--overwrite", action="store_true", help="replace finished runs")
+    parser.add_argument("--keep-network", action="store_true", help="write the trained network too (large)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
-    parser.add_argument("--threads", type=at_least(1), help="CPU threads (default: PyTorch's choice)")
+    parser.add_argument("--threads", type=at_least(1, MOST_THREADS), help="CPU threads (default: PyTorch's choice)")
     save_help = f"between checkpoints within a task (default {SAVE_MINUTES:g}); there is one after each task"
     parser.add_argument("--save-minutes", type=minutes, default=SAVE_MINUTES, help=save_help)
     limit_help = "after so many it will be killed: it is saved and ends in time (default: no limit)"
@@ -117,6 +126,8 @@ def make_job(arguments: argparse.Namespace) -> Job:
     runs_folder = results_folder(RESULTS, arguments.dataset) / arguments.scale / "runs"
     defaults = [run_folder(runs_folder, arguments.variant, arguments.num_tasks, seed) for seed in seeds]
     folders = arguments.run_folder or defaults
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(fault_line("--seed", "", "each once", value=seeds))
     if len(folders) != len(seeds):
         raise ValueError(f"--run-folder: found {len(folders)} folders, expected one for each seed {seeds}")
     declarations = Declarations(arguments.config, arguments.dataset)
@@ -127,17 +138,20 @@ def make_job(arguments: argparse.Namespace) -> Job:
             f" with, expected {arguments.settings_hash}; start the workflow again"
         )
     images = arguments.images or images_folder(RESULTS, arguments.dataset)
-    sha256 = declarations.datasets[arguments.dataset].sha256
+    sha256 = {name: declared.sha256 for name, declared in declarations.datasets.items()}
     replaced = list(replaced_by_scale(declarations, arguments.scale, [runs[0].configuration]))
-    return Job(arguments.scale, runs, folders, images, sha256, replaced)
+    return Job(arguments.scale, runs, folders, arguments.keep_network, images, sha256, replaced)
 
 
 @contextmanager
-def run_folders(folders: Sequence[Path]) -> Iterator[None]:
-    """Hold the folders of the runs; what was sealed there is to be replaced."""
+def run_folders(folders: Sequence[Path], overwrite: bool) -> Iterator[None]:
+    """Hold the folders of the runs. Raises: ValueError if one has a finished run that is not to be replaced."""
     with ExitStack() as held:
         for folder in folders:
             held.enter_context(only_writer(folder))
+            if is_finished(folder) and not overwrite:
+                expected = "none there, --overwrite, or another --run-folder"
+                raise ValueError(fault_line(folder, "", expected, found="a finished run"))
             discard_seal(folder)
         yield
 
@@ -145,7 +159,8 @@ def run_folders(folders: Sequence[Path]) -> Iterator[None]:
 def announce(job: Job, source: SourceState) -> None:
     """Log what is trained and where to."""
     if added := os.environ.get("ACTIVE_DENDRITES_PATH"):
-        log.info("after the locked packages, Python looks in ACTIVE_DENDRITES_PATH=%s", added)
+        check_added_folders(added)
+        log.info("beside the locked packages, Python looks in ACTIVE_DENDRITES_PATH=%s", added)
     if source.commit is None:
         log.warning("no commit is recorded (%s): reference.py merge will refuse this run", source.reason)
     for run, folder in zip(job.runs, job.folders, strict=True):
@@ -167,13 +182,16 @@ def write_results(
     for run, folder, result, attempts in zip(job.runs, job.folders, results, manager.attempts, strict=True):
         write_accuracy(folder / "accuracy.csv", result.accuracy)
         write_activity(folder / "activity.npy", result.activity)
+        (folder / NETWORK).unlink(missing_ok=True)  # of an earlier training in this folder
+        if job.keep_networks:
+            keep_network(folder, trained_network(run, result, pixels))
         write_record(
             folder / "record.json",
             run,
             job.scale,
             machine(device),
             metrics=continual_metrics(result.accuracy),
-            clusters=result.clusters,
+            clusters=result.contexts.num_clusters,
             pixels=pixels._asdict(),
             images=images.sha256,
             side_by_side=[each.seed for each in job.runs],
@@ -184,6 +202,12 @@ def write_results(
             commit=source.commit,
             dirty=source.dirty,
         )
+
+
+def trained_network(run: RunConfig, result: Result, pixels: Normalisation) -> TrainedNetwork:
+    gated = run.network.task_gate_density is not None
+    gates = task_gates(run.network, run.num_tasks, run.seed) if gated else []
+    return TrainedNetwork(run, result.network, result.contexts.prototypes, result.contexts.templates, gates, pixels)
 
 
 if __name__ == "__main__":

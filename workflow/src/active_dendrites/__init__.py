@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from active_dendrites.evaluation.comparisons import compare, load_runs
     from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners
+    from active_dendrites.training.kept_networks import TrainedNetwork, load_network
 
 _MODULES = {  # of the public names
     "DendriticLinear": "models.layers",
@@ -17,9 +18,21 @@ _MODULES = {  # of the public names
     "k_winners": "models.layers",
     "compare": "evaluation.comparisons",
     "load_runs": "evaluation.comparisons",
+    "TrainedNetwork": "training.kept_networks",
+    "load_network": "training.kept_networks",
 }
 
-__all__ = ["NUMERICS", "DendriticLinear", "MaskedLinear", "__version__", "compare", "k_winners", "load_runs"]
+__all__ = [
+    "NUMERICS",
+    "DendriticLinear",
+    "MaskedLinear",
+    "TrainedNetwork",
+    "__version__",
+    "compare",
+    "k_winners",
+    "load_network",
+    "load_runs",
+]
 
 __version__ = "0.2.0"
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 CHECKPOINTS = "checkpoint"  # folder of a run that is being trained: its checkpoints, its log
 LOG = "train.log"  # there, and in the folder of a finished run
+NETWORK = "network.safetensors"  # there, where networks are kept
 TASKS = re.compile(r"tasks-([1-9]\d*)")
 SEED = re.compile(r"seed-(0|[1-9]\d*)")
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from active_dendrites.runs.files import SUMS, atomic_file, read_bytes, read_sums, sums_text
+from active_dendrites.runs.folders import NETWORK
 from active_dendrites.settings.yaml_files import fault_line
 
 RECORD = "record.json"
-SEALED = ("accuracy.csv", "activity.npy", RECORD)  # the record last: a seal that was cut lacks it
+SEALED = ("accuracy.csv", "activity.npy", NETWORK, RECORD)  # the record last: a seal that was cut lacks it
 
 
 class DamagedFileError(ValueError):
@@ -33,9 +34,10 @@ def seal_run(folder: Path, record: bytes) -> None:
 
 
 def discard_seal(folder: Path) -> None:
-    """Remove the seal of a run whose record is gone: Snakemake removes a job's outputs, which a seal is none of."""
+    """Remove seal and network of a run whose record is gone: Snakemake removes a job's outputs, and these are none."""
     if not (folder / RECORD).exists():
-        (folder / SUMS).unlink(missing_ok=True)
+        for name in (SUMS, NETWORK):
+            (folder / name).unlink(missing_ok=True)
 
 
 def check_run_file(path: Path, content: bytes) -> bool:

@@ -16,6 +16,7 @@ from active_dendrites.settings.yaml_files import Section, display, fault, read_y
 
 COMMAND_LINE = "--config"
 FORMER_KEYS = {"mnist": "`images_folder` for its folder; sums are in config/datasets.yaml"}  # and what took their place
+SEED = re.compile(r"0|[1-9]\d*")
 WORDS = {"null": None, "~": None, "true": True, "false": False}  # of YAML, which Snakemake leaves as text
 
 
@@ -29,6 +30,7 @@ class WorkflowSettings(Section):
     seeds: Any
     search_seeds: Any
     seeds_per_job: PositiveInt
+    keep_network: Literal["reduced", "all", "none"]
     retrain: bool
 
 
@@ -77,15 +79,21 @@ class GivenSettings:
         if not self._is_replaced(key, value):
             return value
         if isinstance(value, list):
-            return [int(item) if str(item).isdecimal() else item for item in value]
+            return [int(item) if SEED.fullmatch(str(item)) else item for item in value]
         return WORDS.get(value.lower(), value) if isinstance(value, str) else value
 
     def seeds(self, declarations: Declarations, scale: str, key: str = "seeds") -> list[int] | None:
         """The seeds of a scale, or its `search_seeds`: those of the command line; its own; those of the file."""
         given = self.config[key]
-        if given is not None and key in self.command_line:
-            return checked_seeds(given, COMMAND_LINE, key)
+        if key in self.command_line:
+            return None if given is None and key == "search_seeds" else checked_seeds(given, COMMAND_LINE, key)
         return declarations.seeds(scale, given, self.source(key), key)
+
+    def seeds_per_job(self, declarations: Declarations, scale: str) -> int:
+        """Likewise, how many seeds a job trains side by side."""
+        of_scale = None if "seeds_per_job" in self.command_line else declarations.scales[scale].seeds_per_job
+        number: int = of_scale or self.config["seeds_per_job"]
+        return number
 
     def seeds_by_variant(self, declarations: Declarations) -> dict[str, dict[str, list[int]]]:
         """{scale: {variant: seeds}}: those of the scale; of a search, as many as were published if none are given."""
@@ -93,6 +101,8 @@ class GivenSettings:
         for scale in declarations.scales:
             common, of_searches = self.seeds(declarations, scale), self.seeds(declarations, scale, "search_seeds")
             assert common is not None  # only search_seeds may be
+            if "seeds" in self.command_line and "search_seeds" not in self.command_line:
+                of_searches = common  # who types seeds means all that is asked for
             trials = {variant: declarations.trials(variant) for variant in declarations.variants}
             seeds[scale] = {
                 variant: common if number is None else of_searches or list(range(1, number + 1))

@@ -18,6 +18,7 @@ from active_dendrites.data.images import Images
 from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.learner import Learner
 from active_dendrites.learners.sparse.scope import out_of_scope
+from active_dendrites.models.contexts import Contexts
 from active_dendrites.models.networks import Network, as_dtype
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import fault_line
@@ -41,14 +42,14 @@ class Result:
         layer, after the last task.
     steps: optimiser steps taken.
     network: as it was after the last task.
-    clusters: how many prototypes there are, where they were inferred while training.
+    contexts: likewise; they hold the prototypes.
     """
 
     accuracy: np.ndarray
     activity: np.ndarray
     steps: int
     network: Network
-    clusters: int | None
+    contexts: Contexts
 
 
 def train(
@@ -94,10 +95,7 @@ def train(
             manager.between_tasks(state)
     steps = run.num_tasks * state.steps_per_task
     seeds = zip(state.accuracy, tested.activity, learner.networks, learner.contexts, strict=True)
-    return [
-        Result(accuracy, activity, steps, network, contexts.num_clusters)
-        for accuracy, activity, network, contexts in seeds
-    ]
+    return [Result(accuracy, activity, steps, network, contexts) for accuracy, activity, network, contexts in seeds]
 
 
 def check_seed_group(runs: Sequence[RunConfig]) -> None:
