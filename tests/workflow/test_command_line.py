@@ -79,6 +79,8 @@ def test_a_target_behind_resources_is_a_target(project: Project, arguments: tupl
         ("--configfile my.yaml all", "--configfile my.yaml -- all"),
         ("--sdm conda all", "--sdm conda -- all"),
         ("--rerun-triggers mtime all", "--rerun-triggers mtime -- all"),
+        ("plan --config seeds=[1] xdg_2 -n", "--config seeds=[1] -n -- plan xdg_2"),
+        ("a b --resources gpu=1 c --cores 2 -- d", "--resources gpu=1 --cores 2 -- d a b c"),
         # Nothing is behind such an option, or Snakemake reads it as it is meant.
         ("all --cores 8 --resources gpu=2", "all --cores 8 --resources gpu=2"),
         ("--resources gpu=2 -- all", "--resources gpu=2 -- all"),
@@ -181,3 +183,36 @@ def test_braces_in_the_path_of_the_project_are_one_line(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith(f"{project.root}: found braces in the path of the project")
         assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        ("--config seeds=[1] --config device=cpu", "--config"),
+        ("-C seeds=[1] --config=device=cpu", "--config"),
+        ("--resources gpu=1 --resources mem_mb=1000", "--resources"),
+        ("--forcerun train --forcerun draw", "--forcerun"),
+    ],
+)
+def test_an_option_that_is_repeated_is_one_line(project: Project, arguments: str, option: str) -> None:
+    """Snakemake obeys the last alone: seeds=[1] was dropped without a word."""
+    done = run(project, "quick_prototype_2", "--dry-run", *arguments.split())
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if option in line]
+    assert said == [f"{option}: found it more than once, expected it once, as in {option} ONE TWO"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("--resources gpus=2", "--resources: found 'gpus', expected 'gpu'"),
+        ("--set-threads trains=4", "--set-threads: found 'trains', expected 'train'"),
+        ("--set-resources drow:mem_mb=4", "--set-resources: found 'drow', expected 'draw'"),
+        ("--allowed-rules trane", "--allowed-rules: found 'trane', expected 'train'"),
+    ],
+)
+def test_a_misspelt_rule_or_resource_is_one_line(project: Project, arguments: str, line: str) -> None:
+    """`--resources gpus=2` limited nothing, in silence."""
+    done = run(project, "quick_prototype_2", "--dry-run", *arguments.split())
+    assert done.returncode == 1
+    assert line in done.stderr.splitlines()

@@ -12,6 +12,10 @@ import pytest
 import yaml
 from project import Project
 
+from active_dendrites.runs.folders import NETWORK
+from active_dendrites.runs.provenance import check_added_folders
+from active_dendrites.training.kept_networks import load_network
+
 ONE_RUN = ("--variant", "prototype", "--num-tasks", "2", "--scale", "quick", "--device", "cpu", "--threads", "1")
 SLOW_IMPORTS = {"pandas", "matplotlib", "seaborn", "snakemake", "torchvision", "scipy.stats", "scipy.special"}
 
@@ -60,10 +64,33 @@ def test_it_finds_the_project_from_another_folder(project: Project, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_log_says_which_folders_come_after_the_locked_packages(project: Project, tmp_path: Path) -> None:
-    done = train(project, "--run-folder", str(tmp_path / "run"), ACTIVE_DENDRITES_PATH="/mine")
+def test_folders_beside_the_locked_packages_are_said_and_hide_none(project: Project, tmp_path: Path) -> None:
+    """Python looks in them first."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    done = train(project, "--run-folder", str(tmp_path / "run"), ACTIVE_DENDRITES_PATH=str(mine))
     assert done.returncode == 0, done.stderr
-    assert "after the locked packages, Python looks in ACTIVE_DENDRITES_PATH=/mine" in done.stderr
+    assert f"beside the locked packages, Python looks in ACTIVE_DENDRITES_PATH={mine}" in done.stderr
+    (mine / "numba.py").write_text("from something import else_")
+    for path, line in [
+        (mine, f"found {mine / 'numba.py'}, which hides the locked numba, expected other packages alone"),
+        (mine / "none", f"found {mine / 'none'}, which is none, expected folders"),
+    ]:
+        with pytest.raises(ValueError) as error:
+            check_added_folders(str(path))
+        assert str(error.value) == f"ACTIVE_DENDRITES_PATH: {line}"
+
+
+def test_a_finished_run_is_replaced_only_where_that_is_asked(project: Project, tmp_path: Path) -> None:
+    assert train(project, "--run-folder", str(tmp_path)).returncode == 0
+    before = (tmp_path / "record.json").read_bytes()
+    done = train(project, "--run-folder", str(tmp_path))
+    assert done.returncode == 1
+    expected = "expected none there, --overwrite, or another --run-folder"
+    assert done.stderr.splitlines()[-1] == f"train: {tmp_path}: found a finished run, {expected}"
+    assert (tmp_path / "record.json").read_bytes() == before
+    assert train(project, "--run-folder", str(tmp_path), "--overwrite").returncode == 0
+    assert (tmp_path / "record.json").read_bytes() != before
 
 
 def test_it_leaves_its_log_beside_the_record(project: Project, tmp_path: Path) -> None:
@@ -98,3 +125,30 @@ def test_numba_s_threads_that_are_none_are_one_line(value: str, project: Project
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"train: NUMBA_NUM_THREADS: found {value}, expected 1 or more"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--seed 1 1", "train: --seed: found [1, 1], expected each once"),
+        ("--run-folder {file}/run", "train: {file}: found a file, expected a folder for results"),
+        ("--run-folder {file}", "train: {file}: found a file, expected a folder for results"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(project: Project, tmp_path: Path, arguments: str, said: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    done = train(project, *arguments.format(file=file).split())
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, said.format(file=file))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_network_is_kept_where_it_is_asked_for(project: Project, tmp_path: Path, keep: bool) -> None:
+    """One of an earlier training in the folder is not taken for this one's."""
+    (tmp_path / NETWORK).write_bytes(b"of before")
+    done = train(project, "--run-folder", str(tmp_path), *(["--keep-network"] if keep else []))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / NETWORK).exists() == keep
+    if keep:
+        assert load_network(tmp_path).run.variant == "prototype"
+        assert NETWORK in (tmp_path / "SHA256SUMS").read_text()

@@ -35,8 +35,8 @@ def trainings() -> list[Training]:
 def grouped_trainings() -> Iterator[Training]:
     """For each scale and group of seeds the configurations that have it, where no result exists."""
     groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for scale, declared in DECLARATIONS.scales.items():
-        size = declared.seeds_per_job or config["seeds_per_job"]
+    for scale in DECLARATIONS.scales:
+        size = GIVEN.seeds_per_job(DECLARATIONS, scale)
         for variant, num_tasks in DECLARATIONS.configurations(scale):
             for seeds in resources.seed_groups(SEEDS[scale][variant], size):
                 # A job on a cluster comes here too, and must find its rule, whatever exists by now.

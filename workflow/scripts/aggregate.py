@@ -8,7 +8,7 @@ from active_dendrites.evaluation.tables import experiment_table, result_lines, w
 from active_dendrites.runs.records import check_runs
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
-from active_dendrites.settings.options import at_least, use_any_encoding
+from active_dendrites.settings.options import Parser, at_least, use_any_encoding
 from active_dendrites.settings.published import declared_rows, read_published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="table|line")
 
     table = commands.add_parser("table", help="write the table of an experiment")

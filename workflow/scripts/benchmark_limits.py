@@ -27,7 +27,7 @@ from active_dendrites.runs.folders import CHECKPOINTS
 from active_dendrites.runs.provenance import machine
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.options import at_least, renamed_to, use_any_encoding
+from active_dendrites.settings.options import Parser, at_least, renamed_to, use_any_encoding
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.checkpoint_manager import CheckpointManager
 from active_dendrites.training.loop import train
@@ -55,7 +55,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "config")
     parser.add_argument("--images", type=Path, default=ROOT / "results/data/mnist", help="folder of MNIST's IDX files")
     parser.add_argument("--mnist", type=renamed_to("--images"), help=argparse.SUPPRESS)

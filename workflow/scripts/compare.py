@@ -1,6 +1,5 @@
 """Compare variants seed by seed: difference, interval and paired t-test, with Holm's correction over all of them."""
 
-import argparse
 import sys
 from io import BytesIO
 from itertools import combinations
@@ -10,7 +9,7 @@ import pandas as pd
 
 from active_dendrites.evaluation.comparisons import METRIC_NAMES, compare, load_runs
 from active_dendrites.evaluation.tables import table_bytes
-from active_dendrites.settings.options import use_any_encoding
+from active_dendrites.settings.options import Parser, use_any_encoding
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results/reference/runs.csv"
@@ -18,7 +17,7 @@ REFERENCE = ROOT / "results/reference/runs.csv"
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("variants", nargs="+", metavar="variant", help="two or more; each pair is compared")
     runs_help = "folder of a scale's runs, such as results/quick/runs (default: the measured runs that are kept in git)"
     parser.add_argument("--runs", type=Path, help=runs_help)

@@ -1,13 +1,12 @@
 """Print every setting of a configuration: its value, where it was written, and the values that it took the place of."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import explain
-from active_dendrites.settings.options import at_least, use_any_encoding
+from active_dendrites.settings.options import Parser, at_least, use_any_encoding
 from active_dendrites.settings.run import Configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")

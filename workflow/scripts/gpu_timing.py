@@ -19,7 +19,7 @@ from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.provenance import machine, source_state
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.options import at_least, use_any_encoding
+from active_dendrites.settings.options import Parser, at_least, use_any_encoding
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.training.devices import training_device
 from active_dendrites.training.loop import make_reproducible
@@ -57,7 +57,7 @@ CASES = [
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("output", type=Path, help="folder for gpu_steps.csv and profile_<variant>_<precision>.txt")
     parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--images", type=Path, default=ROOT / "results/data/mnist", help="folder of MNIST's IDX files")

@@ -3,7 +3,6 @@
 A user's fault is one line on stderr and exit status 1.
 """
 
-import argparse
 import logging
 import signal
 import sys
@@ -11,16 +10,17 @@ from pathlib import Path
 
 from active_dendrites.data import download
 from active_dendrites.settings.datasets import DATASETS, MNIST
-from active_dendrites.settings.options import use_any_encoding
+from active_dendrites.settings.options import Parser, use_any_encoding
 
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--destination", type=Path, required=True, help="folder for the uncompressed files")
     parser.add_argument("--folder", default="", help="folder with the files, plain or .gz; empty: download")
     parser.add_argument("--sha256", action="append", default=[], metavar="NAME=HEX", help="one for each file")
-    parser.add_argument("--no-sha256", action="store_true", help="no sums are known; those of the first files are kept")
+    unknown_help = "no sums are known; those of the first files, from this source, are kept"
+    parser.add_argument("--no-sha256", nargs="?", const="any", metavar="SOURCE", help=unknown_help)
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

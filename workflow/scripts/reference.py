@@ -20,7 +20,7 @@ from active_dendrites.reproduction.verdicts import unexplained
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.options import use_any_encoding
+from active_dendrites.settings.options import Parser, use_any_encoding
 from active_dendrites.settings.published import read_published
 from active_dendrites.settings.yaml_files import fault_line
 
@@ -32,7 +32,7 @@ PAGES = {"paper": "report.html", "searches": "searches.html"}  # of each part
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--config", type=Path, default=PROJECT / "config", help="folder of the settings")
     folder_help = f"folder that holds {FILE} and what is made from it (default results/reference)"
     parser.add_argument("--folder", type=Path, default=PROJECT / "results/reference", help=folder_help)

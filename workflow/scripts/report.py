@@ -1,13 +1,12 @@
 """Write the page of a part of the results: figures, numbers, and what made each number."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from active_dendrites.reports.results_page import make_page, write_page
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
-from active_dendrites.settings.options import use_any_encoding
+from active_dendrites.settings.options import Parser, use_any_encoding
 from active_dendrites.settings.published import read_published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +15,7 @@ TEMPLATE = ROOT / "workflow/report/report.html.j2"
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")

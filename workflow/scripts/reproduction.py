@@ -1,6 +1,5 @@
 """Hold every published number against our runs: <prefix>.csv, .md and .html, and a summary line on stdout."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from active_dendrites.reports.reproduction_page import Report, make_report, writ
 from active_dendrites.reproduction.counted_runs import find_runs
 from active_dendrites.settings.datasets import MNIST
 from active_dendrites.settings.declarations import Declarations
-from active_dendrites.settings.options import use_any_encoding
+from active_dendrites.settings.options import Parser, use_any_encoding
 from active_dendrites.settings.published import read_published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +16,7 @@ TEMPLATES = ROOT / "workflow/report"
 
 def main() -> None:
     use_any_encoding()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, help="mnist (default): the only one with published numbers")
     parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")

@@ -10,6 +10,7 @@ from active_dendrites.data.images import (
     TEST_IMAGES,
     TEST_LABELS,
     TRAIN_IMAGES,
+    check_dataset,
     idx_bytes,
     load_images,
     pixel_statistics,
@@ -121,3 +122,15 @@ def test_full_shapes_give_the_known_lengths() -> None:
     assert [idx_bytes(shape) for shape in shapes(DATASETS["mnist"]).values()] == lengths
     for described in DATASETS.values():
         assert described.num_bytes == sum(map(idx_bytes, shapes(described).values()))
+
+
+def test_the_files_of_another_dataset_are_refused_where_no_sums_are_declared(files: Files, tmp_path: Path) -> None:
+    """`--dataset kmnist` with MNIST's images trained on MNIST, and recorded kmnist."""
+    folder = write_files(files, tmp_path / "mine")
+    images = load_images(folder, None, "kmnist")
+    declared = {"mnist": sums(files), "kmnist": None}
+    with pytest.raises(ValueError) as caught:
+        check_dataset(folder, images, "kmnist", declared)
+    assert str(caught.value) == f"{folder}: found the files of mnist, expected those of kmnist"
+    check_dataset(folder, images, "mnist", declared)
+    check_dataset(folder, images, "kmnist", {"mnist": sums(files) | {TRAIN_IMAGES: 64 * "0"}, "kmnist": None})

@@ -131,9 +131,10 @@ def learn(
 
 
 def assert_sparse(layer: DendriticLinear) -> None:
-    """Half of the weights are zero, those outside the mask, wherever they are read."""
-    for weight in (layer.weight.detach(), layer.state_dict()["weight"]):
-        assert torch.equal(weight != 0, layer.mask)
+    """Half of the weights are zero, those outside the mask: in a state, and where they are read after `rezero`."""
+    assert torch.equal(layer.state_dict()["weight"] != 0, layer.mask)
+    layer.rezero()
+    assert torch.equal(layer.weight != 0, layer.mask)
     assert layer.mask.sum(1).tolist() == [3] * 4
 
 
@@ -168,7 +169,6 @@ def test_only_weights_that_something_else_wrote_are_outside_the_mask_and_they_ar
     y.sum().backward()
     assert (layer.weight.grad[~layer.mask] == 0).all()
     assert layer.weight.isinf().sum() == 12
-    layer.state_dict()
     assert_sparse(layer)
 
 
@@ -357,3 +357,20 @@ def test_impossible_arguments_are_refused(arguments: dict, fault: str) -> None:
     sizes = {"in_features": 6, "out_features": 4, "segments_per_unit": 3, "context_size": 2}
     with pytest.raises(ValueError, match=re.escape(fault)):
         DendriticLinear(**sizes | arguments)
+
+
+def test_a_state_of_another_sparsity_is_refused() -> None:
+    """It was loaded, and the layer went on to say that it had its own."""
+    with pytest.raises(RuntimeError, match=r"mask: found 4 inputs of a unit, expected 2 \(sparsity 0.75\)"):
+        MaskedLinear(8, 3, sparsity=0.75).load_state_dict(MaskedLinear(8, 3, sparsity=0.5).state_dict())
+
+
+def test_a_state_leaves_a_shared_weight_as_it_is() -> None:
+    """The state of one layer set to zero what the other one uses."""
+    one, two = MaskedLinear(8, 3, sparsity=0.5), MaskedLinear(8, 3, sparsity=0.5)
+    with torch.no_grad():
+        one.weight.fill_(1.0)
+    two.weight = one.weight
+    state = one.state_dict()
+    assert (one.weight == 1).all()
+    assert torch.equal(state["weight"] != 0, one.mask)

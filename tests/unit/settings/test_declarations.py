@@ -1,6 +1,7 @@
 """Which of several declared values of a setting holds, at paper scale and at the reduced one."""
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,81 @@ def test_of_several_configurations_what_they_share_is_explained_once(declaration
     assert lines.count("epochs") == 1
     swept = "network.segments_per_unit"
     assert lines[-7:] == ["segment_search-2,", "setting", swept, "", "segment_search-10,", "setting", swept]
+
+
+# -- what is declared twice, or for nothing ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mine", "line"),
+    [
+        (
+            {"network.winner_density": 0.1, "network": {"winner_density": 0.3}},
+            "mine.network.winner_density: found it twice, also as 'network.winner_density', expected it once",
+        ),
+        (
+            {"by_num_tasks": {10: {"network": {"winner_density": 0.3}, "network.winner_density": 0.1}}},
+            "10.network.winner_density: found it twice, also as 'network.winner_density', expected it once",
+        ),
+    ],
+)
+def test_a_setting_is_written_once(declare: Declare, mine: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        declare(mine={"label": "Mine", "extends": "prototype", **mine})
+    assert str(error.value).endswith(line)
+
+
+@pytest.mark.parametrize(
+    ("parent", "settings", "reason"),
+    [
+        ("prototype", {"consolidation": {"strength": 5.0}}, "consolidation.kind none"),
+        ("prototype", {"context": {"exemplars": 100}}, "context.kind task_prototype"),
+        ("three_layer_mlp", {"network": {"context_density": 0.5}}, "network.segments_per_unit 0"),
+        ("prototype", {"network": {"relu_density": 0.5}}, "k-winners (network.winner_density)"),
+        ("si_masse-0.1-0.01", {"keep_last_batch": True}, "random_batches"),
+        ("prototype", {"sweep": {"consolidation.strength": [0.1, 1.0]}}, "consolidation.kind none"),
+    ],
+)
+def test_a_value_that_nothing_reads_is_refused(
+    declare: Declare, parent: str, settings: dict[str, Any], reason: str
+) -> None:
+    """A search over it would show that it has no effect, which is true of its runs and of nothing else."""
+    declarations = declare(mine={"label": "Mine", "extends": parent, **settings})
+    name = "mine-1" if "sweep" in settings else "mine"
+    with pytest.raises(ConfigError, match=re.escape(f"expected no value, since nothing reads it with {reason}")):
+        declarations.resolve("paper", name, 10, 1)
+
+
+def test_what_is_inherited_may_be_without_effect(declare: Declare) -> None:
+    plain = declare(mine={"label": "Mine", "extends": "si_prototype", "consolidation": {"kind": "none"}})
+    assert plain.resolve("paper", "mine", 10, 1).consolidation.strength > 0
+
+
+def test_a_number_of_tasks_without_value_is_not_among_those_that_have_one(declare: Declare) -> None:
+    declarations = declare(mine={"label": "Mine", "extends": "prototype", "by_num_tasks": {10: {"epochs": None}}})
+    with pytest.raises(ConfigError) as error:
+        declarations.resolve("paper", "mine", 10, 1)
+    assert str(error.value).endswith(
+        "mine: no epochs for 10 tasks, expected in by_num_tasks, which has [2, 5, 25, 50, 100]"
+    )
+
+
+def test_a_run_is_declared_once_in_an_experiment(declare: Declare, tmp_path: Path) -> None:
+    declare()
+    both = {"few": {"title": "Few", "variants": {"segment_search-2": [10], "segment_search": [10]}}}
+    (tmp_path / "experiments.yaml").write_text(yaml.safe_dump(both))
+    with pytest.raises(ConfigError) as error:
+        Declarations(tmp_path)
+    twice = "segment_search-2 at 10 tasks twice: by its name and as one of a sweep"
+    assert str(error.value).endswith(f"few.variants: found {twice}, expected each run once")
+
+
+def test_an_experiment_has_no_configuration_s_name(declare: Declare, tmp_path: Path, files: dict[str, Any]) -> None:
+    """Its target would be the configuration's, and its figure in none."""
+    declare()
+    mine = {"prototype_10": {"title": "Mine", "variants": {"xdg": [10]}}}
+    (tmp_path / "experiments.yaml").write_text(yaml.safe_dump(files["experiments"] | mine))
+    with pytest.raises(
+        ConfigError, match=r"prototype_10: found target 'prototype_10', which prototype at paper scale has"
+    ):
+        Declarations(tmp_path).targets()

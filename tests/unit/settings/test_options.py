@@ -98,3 +98,28 @@ def test_a_script_writes_in_any_encoding(script: str) -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (0, "91.2 +/- 0.3, 2 x 2048 \\u2713\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "option"),
+    [
+        ("train.py", "--variant a --num-tasks 2 --num-tasks 5", "--num-tasks"),
+        ("train.py", "--variant a --num-tasks 2 --seed 1 --seed 2", "--seed"),
+        ("reference.py", "merge --runs a --runs b", "--runs"),
+        ("compare.py", "a b --metric forgetting --metric forgetting", "--metric"),
+    ],
+)
+def test_an_option_that_is_repeated_is_refused(script: str, arguments: str, option: str, monkeypatch, capsys) -> None:
+    """argparse lets the last win: --seed 1 --seed 2 trained seed 2 alone."""
+    monkeypatch.setattr(sys, "argv", [script, *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+    assert ended.value.code == 2
+    assert f"argument {option}: found it twice, expected it once" in capsys.readouterr().err
+
+
+def test_more_threads_than_a_stack_can_hold_are_refused(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "--threads", "100000"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(SCRIPTS / "train.py"), run_name="__main__")
+    assert "--threads: found 100000, expected a whole number, 1 to 1024" in capsys.readouterr().err

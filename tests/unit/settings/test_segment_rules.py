@@ -8,6 +8,7 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.models.layers import DendriticLinear, strongest_segment
+from active_dendrites.models.networks import Network
 from active_dendrites.planning.cost_model import step_milliseconds
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig, check_consistency
@@ -118,3 +119,33 @@ def test_a_decorated_function_is_a_rule() -> None:
         return responses.amin(-1)
 
     assert SEGMENT_RULES.pop("smallest") is smallest
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        (lambda responses: responses.amax(), "float32 of shape () for (2, 3, 4)"),
+        (lambda responses: responses.amax(1), "float32 of shape (2, 4) for (2, 3, 4)"),
+        (lambda responses: responses.amax(-1, keepdim=True), "float32 of shape (2, 3, 1) for (2, 3, 4)"),
+        (lambda responses: responses.amax(-1).double(), "float64 of shape (2, 3) for (2, 3, 4)"),
+        (lambda responses: responses.detach().amax(-1), "element 0 of tensors does not require grad"),
+        (lambda responses: responses[5], "index 5 is out of bounds"),
+    ],
+)
+def test_a_rule_of_another_shape_is_named(monkeypatch: pytest.MonkeyPatch, small_run, rule, found: str) -> None:
+    """`amax(1)` trained in silence where a unit had as many segments as the layer had units."""
+    monkeypatch.setitem(SEGMENT_RULES, "mine", rule)
+    run = small_run("prototype", network__segment_rule="mine")
+    with pytest.raises(ValueError) as error:
+        Network(run.network, 784, 784, 1)
+    assert str(error.value).startswith(f"network.segment_rule: mine: found {found}")
+    assert str(error.value).endswith("expected (..., S) -> (...) of the same type, with a gradient")
+
+
+def test_a_rule_has_a_name_of_its_own() -> None:
+    """A second `strongest` was used by tests, and not by training."""
+    with pytest.raises(ValueError, match="found a second strongest, expected another name"):
+
+        @segment_rule
+        def strongest(responses: torch.Tensor) -> torch.Tensor:
+            return responses.amax(-1)

@@ -138,8 +138,26 @@ def test_seeds_of_the_command_line_hold_at_every_scale(declarations: Declaration
         assert settings.seeds(declarations, scale) == WRITTEN["seeds"]
     with pytest.raises(ConfigError, match=r"^--config: seeds: found 1, expected a list of integers from 0 to \d+$"):
         given(path, WRITTEN, seeds=1).seeds_by_variant(declarations)
-    unsaid = given(path, WRITTEN, search_seeds="null").seeds(declarations, "quick", "search_seeds")
-    assert unsaid == [1]
+    as_published = given(path, WRITTEN, search_seeds="null")
+    assert as_published.seeds(declarations, "quick", "search_seeds") is None
+    assert len(as_published.seeds_by_variant(declarations)["quick"]["segment_search-2"]) == 10
+
+
+def test_seeds_of_the_command_line_are_those_of_searches_too(declarations: Declarations, path: Path) -> None:
+    """`searches --config seeds=[1]` planned all published trials without a word."""
+    seeds = given(path, WRITTEN, seeds=[4]).seeds_by_variant(declarations)
+    assert {tuple(of_variant) for of_scale in seeds.values() for of_variant in of_scale.values()} == {(4,)}
+    assert given(path, WRITTEN, seeds=[4], search_seeds=[7]).seeds_by_variant(declarations)["paper"][
+        "segment_search-2"
+    ] == [7]
+
+
+def test_seeds_per_job_of_the_command_line_hold_at_every_scale(declarations: Declarations, path: Path) -> None:
+    """The reduced scale's own held in silence."""
+    unsaid = given(path, WRITTEN)
+    assert [unsaid.seeds_per_job(declarations, scale) for scale in ("paper", "quick")] == [1, 3]
+    said = given(path, WRITTEN, seeds_per_job=1)
+    assert [said.seeds_per_job(declarations, scale) for scale in ("paper", "quick")] == [1, 1]
 
 
 def test_every_configuration_has_a_target(declarations: Declarations) -> None:

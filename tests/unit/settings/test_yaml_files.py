@@ -105,3 +105,28 @@ def test_a_merge_key_takes_what_is_not_written_here(path: Path) -> None:
         "b": {"epochs": 1, "label": "B"},
         "c": {"epochs": 1, "label": "A", "extends": "x"},
     }
+
+
+@pytest.mark.parametrize("text", ["1:30", "1:30.5", "010", "-0777", "0b11", "0o17"])
+def test_numbers_that_nobody_means_are_text(path: Path, text: str) -> None:
+    """YAML 1.1 reads 1:30 as 90 and 010 as 8."""
+    path.write_text(f"key: {text}\n")
+    assert read_yaml(path) == {"key": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0),
+        ("-12", -12),
+        ("1_000", 1000),
+        ("0x1F", 31),
+        ("1.5", 1.5),
+        ("5.0e-4", 5e-4),
+        (".5", 0.5),
+        ("-.inf", float("-inf")),
+    ],
+)
+def test_numbers_are_numbers(path: Path, text: str, value: float) -> None:
+    path.write_text(f"key: {text}\n")
+    assert read_yaml(path) == {"key": value} and type(read_yaml(path)["key"]) is type(value)

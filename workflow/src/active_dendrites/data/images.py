@@ -96,6 +96,15 @@ def check_file(where: str, content: bytes | memoryview, shape: tuple[int, ...], 
     return digest
 
 
+def check_dataset(folder: Path, images: Images, dataset: str, declared: Mapping[str, Mapping[str, str] | None]) -> None:
+    """Refuse the files of another dataset, where the dataset's own sums are not known. Raises: ValueError."""
+    if declared[dataset] is not None:  # against which they were held when they were read
+        return
+    for name, sums in declared.items():
+        if sums and dict(images.sha256) == dict(sums):
+            raise ValueError(fault_line(folder, "", f"those of {dataset}", found=f"the files of {name}"))
+
+
 def pixel_statistics(images: Tensor) -> tuple[float, float]:
     """Mean and standard deviation of all pixels of all images, scaled to 0..1: of uint8, from how often each byte is.
 

@@ -180,12 +180,23 @@ class MaskedLinear(nn.Linear):
             draw_uniform(self.bias, 0.0 if self.zero_bias else 1 / math.sqrt(self.in_features), generator)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        self.rezero()
         super()._save_to_state_dict(destination, prefix, keep_vars)
+        masked = self._masked(self.weight.detach())
+        if not keep_vars and not torch.equal(masked, self.weight):  # the parameter stays: another module may share it
+            destination[f"{prefix}weight"] = masked
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *others: Any
     ) -> None:
+        *_, error_messages = others
+        mask = state_dict.get(f"{prefix}mask")
+        if self.mask is not None and mask is not None and mask.shape == self.mask.shape:
+            kept = sorted(set(mask.sum(1).tolist()))
+            if kept != [self.kept]:
+                found = f"{' to '.join(map(str, (kept[0], kept[-1]) if len(kept) > 1 else kept))} inputs of a unit"
+                expected = f"{self.kept} (sparsity {self.sparsity})"
+                error_messages.append(fault_line(f"{prefix}mask", "", expected, found=found))
+                return
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)
         if local_metadata.get("assign_to_params_buffers"):  # `weight` is the caller's tensor now
             self.weight.data = self._masked(self.weight.detach())

@@ -14,7 +14,8 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners
 from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import NetworkConfig, RunConfig
-from active_dendrites.settings.segment_rules import SEGMENT_RULES
+from active_dendrites.settings.segment_rules import SEGMENT_RULES, SegmentRule
+from active_dendrites.settings.yaml_files import fault_line
 
 
 class Network(nn.Module):
@@ -43,6 +44,7 @@ class Network(nn.Module):
         drawn_from["zero_bias"] = choose("network.bias_init", config.bias_init, fan_in=False, zero=True)
         density = config.relu_density if config.winner_density is None else config.winner_density
         rule = choose("network.segment_rule", config.segment_rule, **SEGMENT_RULES)
+        check_segment_rule(config.segment_rule, rule)
         self.hidden = nn.ModuleList()
         self.winners: list[int | None] = []  # k of each hidden layer; None is ReLU
         size, input_density = num_inputs, 1.0
@@ -92,6 +94,21 @@ class Network(nn.Module):
             x = y.relu() if k is None else k_winners(y, k)
         logits: Tensor = self.output(x)
         return logits
+
+
+def check_segment_rule(name: str, rule: SegmentRule) -> None:
+    """Try a rule on responses (2, 3, 4), of no two equal axes. Raises: ValueError for another shape or no gradient."""
+    responses = torch.linspace(-1, 1, 24).view(2, 3, 4).requires_grad_()
+    expected = "(..., S) -> (...) of the same type, with a gradient"
+    try:
+        response = rule(responses)
+        found = f"{str(response.dtype).removeprefix('torch.')} of shape {tuple(response.shape)} for (2, 3, 4)"
+        if response.shape != (2, 3) or response.dtype != responses.dtype:
+            raise ValueError(found)
+        torch.autograd.grad(response.sum(), responses)
+    except Exception as error:  # whatever a function of one's own raises
+        reason = str(error).partition("\n")[0]
+        raise ValueError(fault_line("network.segment_rule", name, expected, found=reason)) from error
 
 
 def make_network(run: RunConfig, tasks: PermutedTasks, context_size: int) -> Network:

@@ -18,6 +18,7 @@ from active_dendrites.runs.files import named_errors
 from active_dendrites.settings.yaml_files import fault_line
 
 LOCK = ".lock"  # in the folder, as long as it is held
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # of file systems without locks
 
 log = logging.getLogger(__name__)
@@ -55,9 +56,14 @@ def hold(path: Path) -> IO[str]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+", encoding="utf-8")
-        except PermissionError:
-            line = fault_line(path.parent, "", "a folder for results", found="no permission to write there")
-            raise ValueError(line) from None
+        except (FileExistsError, NotADirectoryError):
+            above = next(part for part in path.parents if part.exists() and not part.is_dir())
+            raise ValueError(fault_line(above, "", "a folder for results", found="a file")) from None
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            found = f"no permission to write there ({error.strerror})"
+            raise ValueError(fault_line(path.parent, "", "a folder for results", found=found)) from None
         try:
             if not locked(file):
                 file.seek(0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import active_dendrites
+from active_dendrites.settings.yaml_files import fault_line
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,21 @@ def machine(device: torch.device) -> dict[str, Any]:
             **{name: package_version(name) for name in PACKAGES},
         },
     }
+
+
+def check_added_folders(path: str) -> None:
+    """Refuse folders of ACTIVE_DENDRITES_PATH that are none, or that hide a package which touches numbers.
+
+    Python looks there before it looks among the locked packages. Raises: ValueError.
+    """
+    for folder in map(Path, filter(None, path.split(os.pathsep))):
+        if not folder.is_dir():
+            raise ValueError(fault_line("ACTIVE_DENDRITES_PATH", "", "folders", found=f"{folder}, which is none"))
+        for name in PACKAGES:
+            for hides in (folder / name, folder / f"{name}.py"):
+                if hides.exists():
+                    found = f"{hides}, which hides the locked {name}"
+                    raise ValueError(fault_line("ACTIVE_DENDRITES_PATH", "", "other packages alone", found=found))
 
 
 def package_version(name: str) -> str | None:

@@ -6,6 +6,7 @@ Raises: ConfigError for anything that cannot be run, with file, key, found and e
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING
@@ -44,6 +45,10 @@ def check_names(declarations: Declarations) -> None:
         for name in figure.variants:
             if name not in declarations.sweeps:
                 declarations.check_runnable(name, declarations.file("experiments"), f"{experiment}.variants")
+        runs = Counter(declarations.configurations_of("paper", experiment))
+        if twice := next((each for each, times in runs.items() if times > 1), None):
+            found = f"{twice.variant} at {twice.num_tasks} tasks twice: by its name and as one of a sweep"
+            raise fault(declarations.file("experiments"), f"{experiment}.variants", "each run once", found=found)
     for scale in declarations.scales:
         check_scale_names(declarations, scale)
 
@@ -159,8 +164,7 @@ def check_targets(declarations: Declarations, targets: Mapping[str, tuple[str, l
     file = declarations.file("experiments")
     for scale, experiment in product(declarations.scales, declarations.experiments):
         name = declarations.scale_target(scale, experiment)
-        if name not in targets:
-            check_owner(name, f"{experiment} at {scale} scale", owners, file, experiment)
+        check_owner(name, f"{experiment} at {scale} scale", owners, file, experiment)
 
 
 def check_owner(name: str, owner: str, owners: dict[str, str], file: str, key: str) -> None:

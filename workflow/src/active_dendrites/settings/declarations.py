@@ -32,6 +32,7 @@ from active_dendrites.settings.run import (
     Configuration,
     RunConfig,
     check_consistency,
+    check_effects,
     flatten,
     validate,
 )
@@ -199,7 +200,12 @@ class Declarations:
         merged = {key: values[-1] for key, values in declared.items()}
         for key in BY_VARIANT:
             if merged[key].value is None:
-                counts = sorted({n for name in self.ancestry(variant) for n in self.variants[name].by_num_tasks})
+                counts = sorted(
+                    n
+                    for name in self.ancestry(variant)
+                    for n, settings in self.variants[name].by_num_tasks.items()
+                    if settings.get(key) is not None and n != num_tasks
+                )
                 raise ConfigError(
                     f"{self.file('variants')}: {variant}: no {key} for {num_tasks} tasks, expected in by_num_tasks,"
                     f" which has {counts or 'none'}"
@@ -209,6 +215,8 @@ class Declarations:
             merged["network.segments_per_unit"] = segments._replace(value=num_tasks)
         run = validate(merged, variant=variant, num_tasks=num_tasks, seed=seed, dataset=self.dataset)
         check_consistency(run, merged)
+        if scale == PAPER:  # what a reduced scale puts over it may leave some without effect
+            check_effects(run, merged, (f"{variant}.", f"{self.sweep_of(variant)}.sweep."))
         return run
 
     def declared_values(self, scale: str, configuration: Configuration) -> dict[str, list[Setting]]:

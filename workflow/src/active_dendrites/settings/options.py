@@ -5,8 +5,34 @@ import codecs
 import io
 import math
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+
+class StoreOnce(argparse._StoreAction):
+    """An option that is refused when it is given again, where argparse lets the last one win."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        given = vars(namespace).setdefault("_given", set())
+        if self.option_strings and self.dest in given:
+            parser.error(f"argument {option_string}: found it twice, expected it once")
+        given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, but for options that are given twice and say nothing of it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in (None, "store"):
+            self.register("action", name, StoreOnce)
 
 
 def renamed_to(option: str) -> Callable[[str], NoReturn]:
@@ -18,16 +44,17 @@ def renamed_to(option: str) -> Callable[[str], NoReturn]:
     return refuse
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """Whole numbers that are not smaller."""
+def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Whole numbers that are not smaller, nor larger."""
+    bounds = f"{least} or more" if most is None else f"{least} to {most}"
 
     def read(value: str) -> int:
         try:
             number = int(value)
         except ValueError:
             number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"found {value}, expected a whole number, {least} or more")
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"found {value}, expected a whole number, {bounds}")
         return number
 
     return read

@@ -197,12 +197,19 @@ SECTIONS = frozenset(section for section, _ in run_keys() if section)
 def flatten(tree: Mapping[Any, Any], file: str, where: str = "") -> Settings:
     """Nested settings as {dotted key: Setting}; a section is recognised by its name. Raises: ConfigError."""
     flat: Settings = {}
+
+    def add(key: str, value: Any, written: str) -> None:
+        if key in flat:
+            raise fault(file, written, "it once", found=f"it twice, also as {key!r}")
+        flat[key] = Setting(value, file, written)
+
     for name, value in tree.items():
         key = f"{where}.{name}" if where else str(name)
         if name not in SECTIONS:
-            flat[str(name)] = Setting(value, file, key)
+            add(str(name), value, key)
         elif isinstance(value, Mapping):
-            flat |= {f"{name}.{part}": Setting(inner, file, f"{key}.{part}") for part, inner in value.items()}
+            for part, inner in value.items():
+                add(f"{name}.{part}", inner, f"{key}.{part}")
         else:
             raise fault(file, key, "a section of settings", value=value)
     return flat
@@ -290,6 +297,34 @@ def check_consistency(run: RunConfig, merged: Settings) -> None:
         for units in run.network.hidden_units:
             if round(run.network.winner_density * units) < 1:
                 refuse("network.winner_density", f"at least one winner among {units} units")
+
+
+def check_effects(run: RunConfig, merged: Settings, own: Sequence[str]) -> None:
+    """Refuse a value that a variant itself states and that nothing in its runs reads.
+
+    What it inherits may be without effect: a child without consolidation keeps its parent's strength.
+
+    Args:
+        own: beginnings of the keys, as they stand in their file, of what the variant states.
+    """
+    network, consolidation = run.network, run.consolidation
+    unread: dict[str, list[str]] = {}  # why: keys
+    if not consolidation.protects:
+        others = [key for key in ConsolidationConfig.model_fields if key != "kind"]
+        unread["consolidation.kind none"] = [f"consolidation.{key}" for key in others]
+    if not run.context.infers:
+        others = [key for key in ContextConfig.model_fields if key != "kind"]
+        unread[f"context.kind {run.context.kind}"] = [f"context.{key}" for key in others]
+    if not network.segments_per_unit:
+        unread["network.segments_per_unit 0"] = ["network.context_density", "consolidation.include_segments"]
+    if network.winner_density is not None:
+        unread["k-winners (network.winner_density)"] = ["network.relu_density"]
+    if run.random_batches is not None:
+        unread["random_batches"] = ["keep_last_batch"]
+    for reason, keys in unread.items():
+        for key in keys:
+            if merged[key].where.startswith(tuple(own)) and merged[key].where.endswith(key.rpartition(".")[2]):
+                raise merged[key].fault(f"no value, since nothing reads it with {reason}")
 
 
 # Up to this fraction of winners, lists of them are faster than matrix products of all units: 44 ms a step against 51 at

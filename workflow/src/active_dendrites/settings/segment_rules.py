@@ -24,7 +24,9 @@ STRONGEST = "strongest"  # the paper's
 
 
 def segment_rule(rule: SegmentRule) -> SegmentRule:
-    """Let settings name a rule."""
+    """Let settings name a rule. Raises: ValueError if another has its name."""
+    if rule.__name__ in SEGMENT_RULES:
+        raise ValueError(f"segment_rules.py: found a second {rule.__name__}, expected another name")
     SEGMENT_RULES[rule.__name__] = rule
     return rule
 

@@ -5,6 +5,7 @@ PyYAML, as Snakemake reads config.yaml: with ruamel.yaml (YAML 1.2), `5e-4` or `
 """
 
 import difflib
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -113,7 +114,7 @@ def error_of(details: Mapping[str, Any], model: type[Section], file: str, key: s
         return fault(file, key, "a value")
     value, expected = details["input"], expected_of(details)
     numeric = isinstance(value, str) and is_number(value)
-    hint = "; YAML reads 5e-4 as text, write 5.0e-4" if numeric and "number" in expected else ""
+    hint = "; YAML reads 5e-4 as text, write 5.0e-4" if numeric and "e" in str(value) and "number" in expected else ""
     return fault(file, key, f"{expected}{hint}", value=value)
 
 
@@ -184,6 +185,19 @@ class StrictLoader(SafeLoader):
                 raise KeyFault(f"{key!r} twice", "YAML", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+# Without YAML 1.1's numbers to the base of 60, 8 and 2, which nobody means: 1:30 (90), 010 (8). They are text.
+PLAIN_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"([-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+    ),
+}
+StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, PLAIN_NUMBERS.get(tag, known)) for tag, known in resolvers]
+    for first, resolvers in SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def display(path: Path) -> str:

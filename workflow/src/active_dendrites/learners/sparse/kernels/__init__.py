@@ -1,5 +1,6 @@
 """The compiled inner loops of the sparse learner."""
 
+import logging
 import os
 
 
@@ -15,3 +16,5 @@ def check_threads() -> None:
 
 
 check_threads()
+if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+    logging.getLogger(__name__).warning("NUMBA_DISABLE_JIT is set: nothing is compiled, and a step takes a minute")
