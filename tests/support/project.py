@@ -169,6 +169,7 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "search_seeds": None,
             "seeds_per_job": 1,
             "keep_network": "reduced",
+            "set": None,
             "retrain": False,
         },
     )

@@ -94,7 +94,7 @@ FAULTS = {
     ),
     "published value": (
         *("published/curves/prototype/values/2", 974.7),
-        *("config/published.yaml: curves.prototype.values.2", "974.7", "0 to 100"),
+        *("config/published.yaml: curves.prototype.values.2", "974.7", "1 to 100"),
     ),
     "text for a list": (
         *("variants/prototype/network/hidden_units", "many"),

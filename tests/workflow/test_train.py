@@ -1,5 +1,6 @@
 """train.py by itself, without Snakemake."""
 
+import json
 import os
 import re
 import subprocess
@@ -152,3 +153,25 @@ def test_a_network_is_kept_where_it_is_asked_for(project: Project, tmp_path: Pat
     if keep:
         assert load_network(tmp_path).run.variant == "prototype"
         assert NETWORK in (tmp_path / "SHA256SUMS").read_text()
+
+
+def test_a_setting_is_tried_in_a_folder_of_its_own(project: Project) -> None:
+    done = train(project, "--set", "epochs=1", "--set=network.winner_density=0.25")
+    assert done.returncode == 0, done.stderr[-2000:]
+    folder = project.path("results/set/epochs-1+network.winner_density-0.25/quick/runs/prototype/tasks-2/seed-1")
+    settings = json.loads((folder / "record.json").read_text())["settings"]
+    assert (settings["epochs"], settings["network"]["winner_density"]) == (1, 0.25)
+    assert "--set: network.winner_density 0.25" in done.stderr
+
+
+def test_a_setting_is_tried_by_a_target_of_reduced_scale(project: Project) -> None:
+    words = ("quick_prototype_2", "--cores", "1", "--config", "set=epochs=1 network.winner_density=0.3")
+    done = project.snakemake(*words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    folder = project.path("results/set/epochs-1+network.winner_density-0.3/quick/runs/prototype/tasks-2")
+    records = [json.loads(path.read_text()) for path in folder.glob("*/record.json")]
+    assert {record["settings"]["network"]["winner_density"] for record in records} == {0.3}
+    assert "--config: epochs 1" in done.stderr
+    refused = project.snakemake("prototype_2", "--cores", "1", "--config", "set=epochs=1")
+    assert refused.returncode != 0
+    assert "--config: set: found runs at paper scale, expected targets at reduced scale" in refused.stderr

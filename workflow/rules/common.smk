@@ -20,6 +20,7 @@ from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import ConfigError
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
+from active_dendrites.settings.given import given_name
 from active_dendrites.settings.declarations import PAPER
 from active_dendrites.settings.explain import replaced_by_scale
 from active_dendrites.settings.published import declared_rows
@@ -27,7 +28,7 @@ from active_dendrites.settings.published import declared_rows
 ENVIRONMENT = "../../envs/environment.yaml"
 
 DATASET = config["dataset"]
-RESULTS = str(results_folder(config["results"], DATASET))
+RESULTS = str(results_folder(config["results"], DATASET, given_name(GIVEN.settings)))
 WRITTEN_TO = Path(str(workflow.modifier.modify_path(RESULTS)))  # with the prefix of a workflow that uses this one
 RUNS = f"{RESULTS}/{{scale}}/runs"
 RUNS_READ = f"{WRITTEN_TO}/{{scale}}/runs"  # the same, for scripts
@@ -39,6 +40,7 @@ REPORT = f"{RESULTS}/{{scale}}/{{page}}.html"
 REPRODUCTION = f"{RESULTS}/{{scale}}/reproduction"
 REFERENCE = BASE / "results/reference"  # in git, hence there wherever results are made
 PAGES = {"paper": "report", "searches": "searches"}  # of each part, about its results
+TAKE_SETTINGS = ("train.py", "aggregate.py", "report.py", "explain.py", "reproduction.py")
 PROVENANCE_PAGES = {"paper": "provenance", "searches": "searches_provenance"}  # of each part, about how they were made
 
 
@@ -60,8 +62,11 @@ def python(arguments: str) -> str:
 
 
 def script(name: str) -> str:
-    """How a rule's command starts one of workflow/scripts."""
-    return python(shlex.quote(str(BASE / "workflow/scripts" / name)))
+    """How a rule's command starts one of workflow/scripts, with the settings of `--config set=...`."""
+    words = [str(BASE / "workflow/scripts" / name)]
+    if name in TAKE_SETTINGS:
+        words += [f"--set={pair}" for pair in GIVEN.pairs]
+    return python(shlex.join(words))
 
 
 def runs_of(scale: str, variant: str, num_tasks: int, file: str = "accuracy.csv") -> list[str]:

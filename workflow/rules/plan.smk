@@ -26,6 +26,7 @@ from active_dendrites.planning.plan import (
 from active_dendrites.planning.measured_steps import MeasuredSteps, measured_steps
 from active_dendrites.planning.progress import Progress, Reporter
 from active_dendrites.runs.folders import run_of
+from active_dendrites.settings.yaml_files import fault_line
 
 # As jobs have them, also where a workflow uses this one as a module and calls the rules otherwise.
 PLAN = workflow.modifier.modify_rulename("plan")
@@ -200,6 +201,7 @@ def print_replaced(runs: Iterable[PlannedRun]) -> None:
 def before_the_first_job() -> None:
     """Print the plan and stop, or refuse what cannot run and guard finished runs; --touch trains nothing."""
     runs = [] if workflow.touch else list(planned_runs(planned_jobs()))
+    refuse_given_settings(runs)
     print_replaced(runs)
     if PLAN in asked_targets():
         print_plan()
@@ -207,6 +209,13 @@ def before_the_first_job() -> None:
     refuse_what_cannot_train(runs)
     guard_finished_runs(runs)
     report_progress(runs)
+
+
+def refuse_given_settings(runs: list[PlannedRun]) -> None:
+    """Figures and verdicts of paper scale are about what config/ declares: a variant says what is to be tried there."""
+    if GIVEN.settings and any(run.scale == PAPER for run in runs):
+        expected = "targets at reduced scale, a variant in config/variants.yaml, or train.py --set"
+        sys.exit(fault_line("--config", "set", expected, found="runs at paper scale"))
 
 
 def report_progress(runs: list[PlannedRun]) -> None:
@@ -258,6 +267,7 @@ def tell_dry_run() -> None:
     if not workflow.dryrun or workflow.dag is None:
         return
     runs = list(planned_runs(planned_jobs()))
+    refuse_given_settings(runs)
     print_replaced(runs)
     if PLAN in asked_targets():
         print_plan()

@@ -23,12 +23,13 @@ def settings_of(scale: str, variant: str, num_tasks: int) -> RunConfig:
 try:
     GIVEN = GivenSettings(config, CONFIG_FILE, command_line=workflow.config_settings.config)
     config.update(GIVEN.config)
-    DECLARATIONS = Declarations(CONFIG_FOLDER, config["dataset"])
+    DECLARATIONS = Declarations(CONFIG_FOLDER, config["dataset"], GIVEN.settings)
     PUBLISHED = read_published(DECLARATIONS)
     SEEDS = GIVEN.seeds_by_variant(DECLARATIONS)
     TARGETS = DECLARATIONS.targets()
-    for scale, configurations in TARGETS.values():
-        for variant, num_tasks in configurations:
-            settings_of(scale, variant, num_tasks)
+    if not GIVEN.settings:  # which need to fit what is asked for alone
+        for scale, configurations in TARGETS.values():
+            for variant, num_tasks in configurations:
+                settings_of(scale, variant, num_tasks)
 except ConfigError as fault:
     sys.exit(str(fault))

@@ -10,6 +10,7 @@ from active_dendrites import NUMERICS
 from active_dendrites.planning import resources
 from active_dendrites.runs.folders import run_folder
 from active_dendrites.runs.records import record_in
+from active_dendrites.settings.yaml_files import ConfigError
 
 # -- which seeds a job trains ------------------------------------------------------------------------------
 #
@@ -50,7 +51,10 @@ def grouped_trainings() -> Iterator[Training]:
 
 def has_results(scale: str, variant: str, num_tasks: int, seeds: tuple[int, ...]) -> bool:
     """Whether any of these seeds has a result of today's settings."""
-    settings_hash = settings_of(scale, variant, num_tasks).settings_hash()
+    try:
+        settings_hash = settings_of(scale, variant, num_tasks).settings_hash()
+    except ConfigError:  # settings of the command line do not fit: refused when the run is asked for
+        return False
     for seed in seeds:
         record = record_in(run_folder(WRITTEN_TO / scale / "runs", variant, num_tasks, seed)) or {}
         if (record.get("settings_hash"), record.get("numerics")) == (settings_hash, NUMERICS):

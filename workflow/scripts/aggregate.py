@@ -8,6 +8,7 @@ from active_dendrites.evaluation.tables import experiment_table, result_lines, w
 from active_dendrites.runs.records import check_runs
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.given import given_settings
 from active_dendrites.settings.options import Parser, at_least, use_any_encoding
 from active_dendrites.settings.published import declared_rows, read_published
 
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     use_any_encoding()
     parser = Parser(description=__doc__)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for train.py")
     commands = parser.add_subparsers(required=True, metavar="table|line")
 
     table = commands.add_parser("table", help="write the table of an experiment")
@@ -55,7 +57,7 @@ def seeds_of(text: str) -> tuple[str, list[int]]:
 
 
 def write_experiment(arguments: argparse.Namespace) -> None:
-    declarations = Declarations(arguments.config, arguments.dataset)
+    declarations = Declarations(arguments.config, arguments.dataset, given_settings(arguments.set))
     scale, experiment = arguments.scale, arguments.experiment
     rows = declared_rows(declarations, read_published(declarations), scale, experiment)
     check_runs(declarations, scale, experiment, dict(arguments.seeds), arguments.runs)

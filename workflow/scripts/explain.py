@@ -6,6 +6,7 @@ from pathlib import Path
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import explain
+from active_dendrites.settings.given import given_settings
 from active_dendrites.settings.options import Parser, at_least, use_any_encoding
 from active_dendrites.settings.run import Configuration
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     use_any_encoding()
     parser = Parser(description=__doc__)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for train.py")
     parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
@@ -23,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     configurations = [Configuration(variant, arguments.num_tasks) for variant in arguments.variants]
     try:
-        declarations = Declarations(arguments.config, arguments.dataset)
+        declarations = Declarations(arguments.config, arguments.dataset, given_settings(arguments.set))
         print(*explain(declarations, arguments.scale, configurations), sep="\n")
     except ValueError as fault:
         sys.exit(f"explain: {fault}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from active_dendrites.reports.results_page import make_page, write_page
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
+from active_dendrites.settings.given import given_settings
 from active_dendrites.settings.options import Parser, use_any_encoding
 from active_dendrites.settings.published import read_published
 
@@ -16,6 +17,7 @@ TEMPLATE = ROOT / "workflow/report/report.html.j2"
 def main() -> None:
     use_any_encoding()
     parser = Parser(description=__doc__)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for train.py")
     parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")
@@ -25,7 +27,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help=output_help)
     arguments = parser.parse_args()
     try:
-        declarations = Declarations(arguments.config, arguments.dataset)
+        declarations = Declarations(arguments.config, arguments.dataset, given_settings(arguments.set))
         published = read_published(declarations)
         folder = arguments.output.parent
         page = make_page(declarations, published, arguments.scale, arguments.part, arguments.runs, folder)

@@ -26,6 +26,7 @@ from active_dendrites.runs.seals import discard_seal
 from active_dendrites.settings.datasets import DATASETS, MNIST, images_folder, results_folder
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import replaced_by_scale
+from active_dendrites.settings.given import given_name, given_settings
 from active_dendrites.settings.options import Parser, at_least, minutes, renamed_to, use_any_encoding
 from active_dendrites.settings.run import RunConfig
 from active_dendrites.settings.yaml_files import fault_line
@@ -51,7 +52,7 @@ class Job(NamedTuple):
     sha256: of each dataset's files, as declared; None where no sums are declared.
     folders: of each run.
     keep_networks: whether the trained networks are written there.
-    replaced: a line for each value of the variant that the scale replaces.
+    notes: a line for each value of the variant that the scale or the command line replaces.
     """
 
     scale: str
@@ -60,7 +61,7 @@ class Job(NamedTuple):
     keep_networks: bool
     images: Path
     sha256: dict[str, dict[str, str] | None]
-    replaced: list[str]
+    notes: list[str]
 
 
 def main() -> None:
@@ -93,6 +94,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=at_least(0), nargs="+", default=[1], help=seed_help)
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
     parser.add_argument("--config", type=Path, default=CONFIG, help="folder of the settings (default: the project's)")
+    set_help = "one setting, over those of the files; its results go to results/set/ (may be repeated)"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=set_help)
     parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
     images_help = "folder of its IDX files (default: the project's results/data/<dataset>)"
     parser.add_argument("--images", type=Path, help=images_help)
@@ -123,14 +126,15 @@ def prepare_process(threads: int | None) -> None:
 def make_job(arguments: argparse.Namespace) -> Job:
     """Raises: ValueError if options, or the settings and the hash, do not fit."""
     seeds = arguments.seed
-    runs_folder = results_folder(RESULTS, arguments.dataset) / arguments.scale / "runs"
+    given = given_settings(arguments.set)
+    runs_folder = results_folder(RESULTS, arguments.dataset, given_name(given)) / arguments.scale / "runs"
     defaults = [run_folder(runs_folder, arguments.variant, arguments.num_tasks, seed) for seed in seeds]
     folders = arguments.run_folder or defaults
     if len(set(seeds)) < len(seeds):
         raise ValueError(fault_line("--seed", "", "each once", value=seeds))
     if len(folders) != len(seeds):
         raise ValueError(f"--run-folder: found {len(folders)} folders, expected one for each seed {seeds}")
-    declarations = Declarations(arguments.config, arguments.dataset)
+    declarations = Declarations(arguments.config, arguments.dataset, given)
     runs = [declarations.resolve(arguments.scale, arguments.variant, arguments.num_tasks, seed) for seed in seeds]
     if arguments.settings_hash not in (None, runs[0].settings_hash()):
         raise ValueError(
@@ -139,8 +143,8 @@ def make_job(arguments: argparse.Namespace) -> Job:
         )
     images = arguments.images or images_folder(RESULTS, arguments.dataset)
     sha256 = {name: declared.sha256 for name, declared in declarations.datasets.items()}
-    replaced = list(replaced_by_scale(declarations, arguments.scale, [runs[0].configuration]))
-    return Job(arguments.scale, runs, folders, arguments.keep_network, images, sha256, replaced)
+    notes = replaced_by_scale(declarations, arguments.scale, [runs[0].configuration])
+    return Job(arguments.scale, runs, folders, arguments.keep_network, images, sha256, notes)
 
 
 @contextmanager
@@ -165,7 +169,7 @@ def announce(job: Job, source: SourceState) -> None:
         log.warning("no commit is recorded (%s): reference.py merge will refuse this run", source.reason)
     for run, folder in zip(job.runs, job.folders, strict=True):
         log.info(f"{run.variant}, {run.num_tasks} tasks, seed {run.seed}, {job.scale} scale -> {folder}")
-    for line in job.replaced:
+    for line in job.notes:
         log.info(line)
 
 

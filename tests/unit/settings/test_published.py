@@ -252,8 +252,9 @@ FAULTS = {
     "misspelt key": ("curves/prototype/value", {}, "curves.prototype.value", "unknown key", "'values'"),
     "no values": ("curves/prototype/values", {}, "curves.prototype.values", "{}", "at least 1 item"),
     "count as text": ("curves/prototype/values/two", 97.0, "curves.prototype.values.two", "'two'", "integer"),
-    "above 100": ("curves/prototype/values/2", 974.7, "curves.prototype.values.2", "974.7", "0 to 100"),
-    "text for %": ("text/prototype/values/10", "94.6", "text.prototype.values.10", "'94.6'", "0 to 100"),
+    "above 100": ("curves/prototype/values/2", 974.7, "curves.prototype.values.2", "974.7", "1 to 100"),
+    "a fraction for %": ("curves/prototype/values/2", 0.974744, "curves.prototype.values.2", "0.974744", "1 to 100"),
+    "text for %": ("text/prototype/values/10", "94.6", "text.prototype.values.10", "'94.6'", "1 to 100"),
     "reason without a number": ("curves/prototype/reasons/7", "x", "curves.prototype.reasons", "7", "one of all, 2"),
     "number for a sweep and one of its variants": (
         *("curves/segment_search-2", {"source": "x", "values": {10: 93.0}}, "segment_search-2"),
@@ -276,6 +277,10 @@ FAULTS = {
     "spread of a search": (
         *("searches/segment_search/values/10/2", [90.0, "1"], "searches.segment_search.values.10.2"),
         *("'1'", "0 to 100"),
+    ),
+    "spread before mean": (
+        *("searches/segment_search/values/10/2", [1.0, 90.0], "searches.segment_search.values.10.2"),
+        *("[1.0, 90.0]", "[mean, standard deviation], in this order"),
     ),
     "search without values": (
         *("searches/segment_search/values/10", 90.0, "searches.segment_search.values.10"),

@@ -53,12 +53,16 @@ DATASETS: dict[str, Dataset] = {
 }
 
 
-def results_folder(results: str | Path, dataset: str) -> Path:
+def results_folder(results: str | Path, dataset: str, given: str = "") -> Path:
     """Where runs, tables and figures of a dataset go: those of MNIST at the top, of another in a folder of its own.
 
     Results of two datasets so never share a path, and those of MNIST are where they were before there were others.
+
+    Args:
+        given: what settings of the command line are called (`given.given_name`), whose results lie apart as well.
     """
-    return Path(results) if dataset == MNIST else Path(results, dataset)
+    folder = Path(results) if dataset == MNIST else Path(results, dataset)
+    return folder / "set" / given if given else folder
 
 
 def images_folder(results: str | Path, dataset: str) -> Path:

@@ -52,11 +52,13 @@ PAPER = "paper"
 class Declarations:
     """What a config folder declares for a dataset: variants, experiments and scales.
 
+    Args:
+        given: settings that hold over those of the files, but for what a search varies (`given.given_settings`).
     Raises: ConfigError for anything that cannot be run, with file, key, found and expected.
     """
 
-    def __init__(self, folder: Path, dataset: str = MNIST) -> None:
-        self.folder, self.dataset = folder, dataset
+    def __init__(self, folder: Path, dataset: str = MNIST, given: Settings | None = None) -> None:
+        self.folder, self.dataset, self.given = folder, dataset, given or {}
         self.defaults = flatten(self._read("defaults"), self.file("defaults"))
         check_defaults(self.defaults, self.file("defaults"))
         self.datasets = {
@@ -215,6 +217,7 @@ class Declarations:
             merged["network.segments_per_unit"] = segments._replace(value=num_tasks)
         run = validate(merged, variant=variant, num_tasks=num_tasks, seed=seed, dataset=self.dataset)
         check_consistency(run, merged)
+        check_effects(run, merged, [setting.where for setting in self.given.values()])
         if scale == PAPER:  # what a reduced scale puts over it may leave some without effect
             check_effects(run, merged, (f"{variant}.", f"{self.sweep_of(variant)}.sweep."))
         return run
@@ -239,6 +242,7 @@ class Declarations:
             by_scale |= named.keys()
         for key, setting in flatten(reduced.settings, self.file(scale), "settings").items():
             values[key].insert(len(values[key]) - (key in by_scale), setting)
+        add(self.given)
         add(self.sweeps.get(self.sweep_of(configuration.variant), {}).get(configuration.variant, {}))
         return values
 

@@ -75,11 +75,13 @@ def table(rows: Sequence[ExplainedSetting]) -> Iterator[str]:
 
 
 def replaced_by_scale(declarations: Declarations, scale: str, configurations: Iterable[Configuration]) -> list[str]:
-    """A line for each value of a variant that the scale's general settings replace, without naming the variant.
+    """A line for each setting of the command line, and for each value of a variant that the scale replaces unnamed.
 
     Where a scale names a variant, or a descendant, it states the value for it on purpose, and nothing is to be said.
     """
-    lines: dict[str, None] = {}  # each once, in order
+    lines = {
+        f"{setting.file}: {key} {written(setting.value)}": None for key, setting in declarations.given.items()
+    }  # each once
     for configuration in configurations:
         for key, (*replaced, holding) in declarations.declared_values(scale, configuration).items():
             if (holding.file, holding.where) != (declarations.file(scale), f"settings.{key}") or not replaced:

@@ -223,7 +223,11 @@ def read_searches(file: str, declared: Mapping[str, Any], declarations: Declarat
                     raise fault(file, where, f"{one_of(value_name(value), names)} of the sweep", value=value)
                 if not isinstance(numbers, list) or len(numbers) != 2:
                     raise fault(file, f"{where}.{value}", "[mean, standard deviation]", value=numbers)
-                mean, std = (fraction(part, file, f"{where}.{value}") for part in numbers)
+                mean, std = (
+                    fraction(part, file, f"{where}.{value}", least) for part, least in zip(numbers, (1, 0), strict=True)
+                )
+                if std > mean:
+                    raise fault(file, f"{where}.{value}", "[mean, standard deviation], in this order", value=numbers)
                 yield number_of(entry, names[value_name(value)], num_tasks, mean, std=std)
 
 
@@ -311,10 +315,10 @@ def check_known_name(name: str, known: Any, file: str, where: str) -> None:
         raise fault(file, where, one_of(name, sorted(known)), value=name)
 
 
-def fraction(percent: Any, file: str, where: str) -> float:
-    """A percentage as a fraction."""
-    if type(percent) not in (int, float) or not 0 <= percent <= 100:
-        raise fault(file, where, "0 to 100 (%)", value=percent)
+def fraction(percent: Any, file: str, where: str, least: float = 1) -> float:
+    """A percentage as a fraction; an accuracy below 1 % is a fraction that somebody took for one."""
+    if type(percent) not in (int, float) or not least <= percent <= 100:
+        raise fault(file, where, f"{least:g} to 100 (%)", value=percent)
     return float(round(percent / 100, 8))
 
 

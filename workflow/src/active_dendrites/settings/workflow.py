@@ -11,6 +11,7 @@ from pydantic import Field
 from active_dendrites.settings.datasets import DatasetName
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.forms import checked_seeds
+from active_dendrites.settings.given import given_settings
 from active_dendrites.settings.run import PositiveInt
 from active_dendrites.settings.yaml_files import Section, display, fault, read_yaml, typed
 
@@ -30,6 +31,7 @@ class WorkflowSettings(Section):
     seeds: Any
     search_seeds: Any
     seeds_per_job: PositiveInt
+    set: str | None
     keep_network: Literal["reduced", "all", "none"]
     retrain: bool
 
@@ -61,6 +63,8 @@ class GivenSettings:
             checked_seeds(self.written["search_seeds"], self.file, "search_seeds")
         for key, value in self.config.items():
             typed(WorkflowSettings, self.written | {key: value}, self.source(key))
+        self.pairs = (self.config["set"] or "").split()
+        self.settings = given_settings(self.pairs, self.source("set"), "set")
         self.config["results"] = results_path(self.config["results"], self.source("results"))
         if self.config["images_folder"] is not None:
             self.config["images_folder"] = expanded(

@@ -157,6 +157,14 @@ def _read_yaml(path: Path, version: int) -> Mapping[str, Any]:
     return tree
 
 
+def parse_value(text: str, source: str, key: str) -> Any:
+    """What a text of the command line is as a value in a YAML file. Raises: ConfigError."""
+    try:
+        return yaml.load(text, StrictLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise fault(source, key, "a value, as in a YAML file", value=text) from None
+
+
 class KeyFault(yaml.constructor.ConstructorError):
     """A key that a mapping cannot have."""
 
