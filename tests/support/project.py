@@ -170,6 +170,7 @@ def make_tiny(project: Project, images: Path, sums: dict[str, str]) -> None:
             "seeds_per_job": 1,
             "keep_network": "reduced",
             "set": None,
+            "log": "text",
             "retrain": False,
         },
     )

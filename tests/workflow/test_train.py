@@ -12,9 +12,11 @@ from typing import IO
 import pytest
 import yaml
 from project import Project
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from active_dendrites.runs.folders import NETWORK
 from active_dendrites.runs.provenance import check_added_folders
+from active_dendrites.runs.records import read_accuracy
 from active_dendrites.training.kept_networks import load_network
 
 ONE_RUN = ("--variant", "prototype", "--num-tasks", "2", "--scale", "quick", "--device", "cpu", "--threads", "1")
@@ -175,3 +177,18 @@ def test_a_setting_is_tried_by_a_target_of_reduced_scale(project: Project) -> No
     refused = project.snakemake("prototype_2", "--cores", "1", "--config", "set=epochs=1")
     assert refused.returncode != 0
     assert "--config: set: found runs at paper scale, expected targets at reduced scale" in refused.stderr
+
+
+def test_live_curves_are_written_where_they_are_asked_for(project: Project, tmp_path: Path) -> None:
+    """Loss and accuracies, to the last digit of the run's own files."""
+    assert train(project, "--run-folder", str(tmp_path / "plain")).returncode == 0
+    assert not (tmp_path / "plain/tensorboard").exists()
+    done = train(project, "--run-folder", str(tmp_path / "run"), "--log", "tensorboard")
+    assert done.returncode == 0, done.stderr[-2000:]
+    events = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == {"loss", "accuracy/mean", "accuracy/task 01", "accuracy/task 02"}
+    accuracy = read_accuracy(tmp_path / "run/accuracy.csv", 2)
+    assert [event.value for event in events.Scalars("accuracy/task 01")] == pytest.approx(accuracy[:, 0], abs=1e-7)
+    assert events.Scalars("accuracy/mean")[-1].value == pytest.approx(accuracy[-1].mean(), abs=1e-7)
+    steps = [event.step for event in events.Scalars("loss")]
+    assert steps == sorted(set(steps)) and steps[-1] == json.loads((tmp_path / "run/record.json").read_text())["steps"]

@@ -34,6 +34,7 @@ from active_dendrites.training.checkpoint_manager import SAVE_MINUTES, Checkpoin
 from active_dendrites.training.devices import training_device
 from active_dendrites.training.interruptions import EXIT_CODE, InterruptedTraining
 from active_dendrites.training.kept_networks import TrainedNetwork, keep_network
+from active_dendrites.training.live_curves import live_curves
 from active_dendrites.training.loop import DivergedError, Result, train
 from active_dendrites.training.run_log import RunLog
 
@@ -80,7 +81,7 @@ def main() -> None:
             with manager.listening():
                 images = load_images(job.images, job.sha256[arguments.dataset], arguments.dataset)
                 check_dataset(job.images, images, arguments.dataset, job.sha256)
-                results = train(job.runs, images, device, manager)
+                results = train(job.runs, images, device, manager, live_curves(arguments.log, job.folders))
         write_results(job, results, images, device, manager, source)
         run_log.leave()
         manager.finish()
@@ -106,6 +107,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--run-folder", type=Path, nargs="+", help=folder_help)
     parser.add_argument("--overwrite", action="store_true", help="replace finished runs")
+    log_help = "tensorboard: loss and accuracies beside the log in words, in tensorboard/ of each run's folder"
+    parser.add_argument("--log", choices=["text", "tensorboard"], default="text", help=log_help)
     parser.add_argument("--keep-network", action="store_true", help="write the trained network too (large)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--threads", type=at_least(1, MOST_THREADS), help="CPU threads (default: PyTorch's choice)")

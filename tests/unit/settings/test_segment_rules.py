@@ -8,13 +8,12 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.dense.learner import DenseLearner
 from active_dendrites.learners.sparse.seed_group import SparseSeedGroup
 from active_dendrites.models.layers import DendriticLinear, strongest_segment
-from active_dendrites.models.networks import Network
 from active_dendrites.planning.cost_model import step_milliseconds
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.run import RunConfig, check_consistency
 from active_dendrites.settings.segment_rules import SEGMENT_RULES, segment_rule
 from active_dendrites.settings.yaml_files import ConfigError, Setting
-from active_dendrites.training.loop import make_learner
+from active_dendrites.training.loop import make_learner, train
 
 
 def largest(responses: torch.Tensor) -> torch.Tensor:
@@ -132,12 +131,12 @@ def test_a_decorated_function_is_a_rule() -> None:
         (lambda responses: responses[5], "index 5 is out of bounds"),
     ],
 )
-def test_a_rule_of_another_shape_is_named(monkeypatch: pytest.MonkeyPatch, small_run, rule, found: str) -> None:
+def test_a_rule_of_another_shape_is_named(monkeypatch: pytest.MonkeyPatch, small_run, digits, rule, found: str) -> None:
     """`amax(1)` trained in silence where a unit had as many segments as the layer had units."""
     monkeypatch.setitem(SEGMENT_RULES, "mine", rule)
     run = small_run("prototype", network__segment_rule="mine")
     with pytest.raises(ValueError) as error:
-        Network(run.network, 784, 784, 1)
+        train([run], digits, CPU)
     assert str(error.value).startswith(f"network.segment_rule: mine: found {found}")
     assert str(error.value).endswith("expected (..., S) -> (...) of the same type, with a gradient")
 

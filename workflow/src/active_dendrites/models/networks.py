@@ -14,7 +14,7 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.models.layers import DendriticLinear, MaskedLinear, k_winners
 from active_dendrites.settings.choices import choose
 from active_dendrites.settings.run import NetworkConfig, RunConfig
-from active_dendrites.settings.segment_rules import SEGMENT_RULES, SegmentRule
+from active_dendrites.settings.segment_rules import SEGMENT_RULES
 from active_dendrites.settings.yaml_files import fault_line
 
 
@@ -44,7 +44,6 @@ class Network(nn.Module):
         drawn_from["zero_bias"] = choose("network.bias_init", config.bias_init, fan_in=False, zero=True)
         density = config.relu_density if config.winner_density is None else config.winner_density
         rule = choose("network.segment_rule", config.segment_rule, **SEGMENT_RULES)
-        check_segment_rule(config.segment_rule, rule)
         self.hidden = nn.ModuleList()
         self.winners: list[int | None] = []  # k of each hidden layer; None is ReLU
         size, input_density = num_inputs, 1.0
@@ -96,8 +95,9 @@ class Network(nn.Module):
         return logits
 
 
-def check_segment_rule(name: str, rule: SegmentRule) -> None:
+def check_segment_rule(name: str) -> None:
     """Try a rule on responses (2, 3, 4), of no two equal axes. Raises: ValueError for another shape or no gradient."""
+    rule = SEGMENT_RULES[name]
     responses = torch.linspace(-1, 1, 24).view(2, 3, 4).requires_grad_()
     expected = "(..., S) -> (...) of the same type, with a gradient"
     try:

@@ -62,7 +62,7 @@ def hold(path: Path) -> IO[str]:
         except OSError as error:
             if error.errno not in NOT_WRITABLE:
                 raise
-            found = f"no permission to write there ({error.strerror})"
+            found = "a file system that is read only" if error.errno == errno.EROFS else "no permission to write there"
             raise ValueError(fault_line(path.parent, "", "a folder for results", found=found)) from None
         try:
             if not locked(file):

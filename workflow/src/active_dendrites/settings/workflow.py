@@ -32,6 +32,7 @@ class WorkflowSettings(Section):
     search_seeds: Any
     seeds_per_job: PositiveInt
     set: str | None
+    log: Literal["text", "tensorboard"]
     keep_network: Literal["reduced", "all", "none"]
     retrain: bool
 

@@ -19,10 +19,12 @@ from active_dendrites.data.tasks import PermutedTasks
 from active_dendrites.learners.learner import Learner
 from active_dendrites.learners.sparse.scope import out_of_scope
 from active_dendrites.models.contexts import Contexts
-from active_dendrites.models.networks import Network, as_dtype
+from active_dendrites.models.networks import Network, as_dtype, check_segment_rule
 from active_dendrites.settings.run import RunConfig
+from active_dendrites.settings.segment_rules import STRONGEST
 from active_dendrites.settings.yaml_files import fault_line
 from active_dendrites.training.checkpoint_manager import CheckpointManager
+from active_dendrites.training.live_curves import LiveCurves, NoCurves
 from active_dendrites.training.state import TrainingState
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,11 @@ class Result:
 
 
 def train(
-    runs: Sequence[RunConfig], images: Images, device: torch.device, manager: CheckpointManager | None = None
+    runs: Sequence[RunConfig],
+    images: Images,
+    device: torch.device,
+    manager: CheckpointManager | None = None,
+    curves: LiveCurves | None = None,
 ) -> list[Result]:
     """Learn one sequence of tasks with several seeds side by side. Source: method 3.1 and 4 to 6.
 
@@ -62,6 +68,7 @@ def train(
     Args:
         runs: equal but for the seed.
         manager: saves the training, goes on from what it saved before, and ends it when it has to.
+        curves: are told losses and accuracies as they come.
     Returns: a result for each run, in their order.
     Raises: DivergedError if a loss stops being a number; ValueError if runs differ, or data and settings do not fit;
         what the manager raises.
@@ -76,7 +83,7 @@ def train(
     state = TrainingState(runs, learner)
     if manager:
         manager.resume(state, f"{learner.identity} on {device.type}")
-    progress = Progress(state)
+    progress = Progress(state, curves or NoCurves())
     while True:
         state.begin_task()
         for index in range(state.epoch, run.epochs):
@@ -119,7 +126,12 @@ def make_reproducible(deterministic: bool) -> None:
 
 
 def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner[Any]:
-    """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do."""
+    """Sparse work on a CPU; whole tensors on a GPU, and for what the sparse learner cannot do.
+
+    Raises: ValueError for a segment rule of one's own that is none.
+    """
+    if runs[0].network.segment_rule != STRONGEST:
+        check_segment_rule(runs[0].network.segment_rule)
     if tasks.train_bytes.is_cuda or out_of_scope(runs[0]):
         from active_dendrites.learners.dense.learner import DenseLearner
 
@@ -132,12 +144,13 @@ def make_learner(runs: Sequence[RunConfig], tasks: PermutedTasks) -> Learner[Any
 class Progress:
     """Counts steps, watches the losses, and writes one line an epoch and one a task."""
 
-    def __init__(self, state: TrainingState) -> None:
-        self.runs = state.runs
+    def __init__(self, state: TrainingState, curves: LiveCurves) -> None:
+        self.runs, self.curves = state.runs, curves
         self.run = state.runs[0]
         self.steps_per_epoch = state.learner.batches.steps
         self.steps = state.steps_before_epoch
         self.earlier_steps = state.steps  # those of earlier processes
+        curves.begin(self.steps)
         self.start = time.perf_counter()
         self.of_seeds = f" (means of {len(self.runs)} seeds)" if len(self.runs) > 1 else ""
 
@@ -145,6 +158,7 @@ class Progress:
         """Log an epoch, given each seed's mean loss. Raises: DivergedError."""
         self.steps += self.steps_per_epoch
         self._check(task, epoch, losses)
+        self.curves.epoch(self.steps, losses)
         step_seconds = (time.perf_counter() - self.start) / max(1, self.steps - self.earlier_steps)
         steps_left = self.run.num_tasks * self.run.epochs * self.steps_per_epoch - self.steps
         log.info(
@@ -164,6 +178,7 @@ class Progress:
     def task(self, task: int, accuracy: np.ndarray) -> None:
         """Log a task, given each seed's accuracies, (R, tasks tested)."""
         num_tested = accuracy.shape[1]
+        self.curves.task(self.steps, accuracy, range(task + 1 - num_tested, task + 1))
         on_all = f", {accuracy.mean():.2%} on all {num_tested} tasks seen" if num_tested > 1 else ""
         learned = f"task {task + 1}/{self.run.num_tasks} learned: accuracy {100 * accuracy[:, -1].mean():.2f}%"
         log.info(f"{learned}{on_all}{self.of_seeds}")
