@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store-golden", action="store_true", help="store the golden numbers anew")
+    parser.addoption("--pages", help="folder of the pages that tests/browser walks; else one is made")
+    parser.addoption("--screenshots", help="folder for pictures of these pages")
 
 
 @pytest.fixture(scope="session")

@@ -37,10 +37,11 @@ TABLE = f"{RESULTS}/{{scale}}/tables/{{experiment}}.csv"
 FIGURE = f"{RESULTS}/{{scale}}/figures/{{experiment}}"
 NOTEBOOK = f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.ipynb"
 REPORT = f"{RESULTS}/{{scale}}/{{page}}.html"
+EXPLORER = f"{RESULTS}/{{scale}}/explorer.html"
 REPRODUCTION = f"{RESULTS}/{{scale}}/reproduction"
 REFERENCE = BASE / "results/reference"  # in git, hence there wherever results are made
 PAGES = {"paper": "report", "searches": "searches"}  # of each part, about its results
-TAKE_SETTINGS = ("train.py", "aggregate.py", "report.py", "explain.py", "reproduction.py")
+TAKE_SETTINGS = ("train.py", "aggregate.py", "report.py", "explain.py", "reproduction.py", "explorer.py")
 PROVENANCE_PAGES = {"paper": "provenance", "searches": "searches_provenance"}  # of each part, about how they were made
 
 
@@ -111,6 +112,11 @@ def page_runs(wildcards) -> list[str]:
     ]
 
 
+def page_explorer(wildcards) -> list[str]:
+    """The explorer, to which the page of the paper's figures leads."""
+    return expand(EXPLORER, scale=wildcards.scale) if page_part(wildcards) == "paper" else []
+
+
 def page_results(wildcards) -> list[str]:
     """What a page of provenance traces; the paper published numbers of MNIST alone."""
     part, scale = page_part(wildcards), wildcards.scale
@@ -144,6 +150,8 @@ def scale_results(scale: str, part: str) -> list[str]:
     made = [path for experiment in DECLARATIONS.experiments_of(part) for path in experiment_results(scale, experiment)]
     if part == "paper" and DATASET == MNIST:
         made += expand(f"{REPRODUCTION}.{{format}}", scale=scale, format=["csv", "md", "html"])
+    if part == "paper":
+        made += expand(EXPLORER, scale=scale)
     return made + expand(REPORT, scale=scale, page=PAGES[part])
 
 
@@ -207,6 +215,7 @@ def run_places(wildcards, input, output) -> list[str]:
         f"--images={Path(input.train_images).parent}",
         f"--device={config['device']}",
         *(["--keep-network"] if keeps_networks(wildcards.scale) else []),
+        *([f"--log={config['log']}"] if config["log"] != "text" else []),
         *("--seed", *(str(run_of(folder).seed) for folder in folders)),
         *("--run-folder", *map(str, folders)),
     ]
@@ -309,6 +318,12 @@ def table_code(wildcards) -> str:
 def judging_code(wildcards) -> str:
     """What decides how published numbers are judged and the verdicts shown: they and the rule, as read; the code."""
     return fingerprint(read_yaml(CONFIG_FOLDER / "published.yaml"), JUDGING)
+
+
+def explorer_code(wildcards) -> str:
+    """What decides what the explorer shows of the runs: labels; the code."""
+    labels = {variant: DECLARATIONS.label(variant) for variant, _ in DECLARATIONS.configurations(wildcards.scale)}
+    return fingerprint(labels, PAGE_MODULES)
 
 
 def page_code(wildcards) -> str:

@@ -32,7 +32,7 @@ from active_dendrites.settings.yaml_files import fault_line
 PLAN = workflow.modifier.modify_rulename("plan")
 PREPARE = workflow.modifier.modify_rulename("prepare_mnist")
 TRAINING_RULES = {workflow.modifier.modify_rulename(training.name) for training in TRAININGS}
-PAGE_RULES = {workflow.modifier.modify_rulename(name) for name in ("report", "reproduce")}
+PAGE_RULES = {workflow.modifier.modify_rulename(name) for name in ("report", "reproduce", "explore")}
 NAMES = {(scale, *run): name for name, (scale, runs) in TARGETS.items() for run in runs}
 STOPPED = "Stopped before anything was done: finished runs of paper scale would be deleted and trained again."
 TOLD = "Finished runs of paper scale would be deleted and trained again; without --config retrain=true it will stop:"

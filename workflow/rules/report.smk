@@ -88,11 +88,33 @@ rule preview:
         " --dataset {params.dataset} --runs {params.runs:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
+rule explore:
+    """Let runs be chosen, and their accuracies be drawn task by task, on one page."""
+    input:
+        part_runs,
+        templates=[STYLE, TEMPLATES / "explorer.html.j2", TEMPLATES / "explorer.js"],
+    output:
+        EXPLORER,
+    log:
+        f"{RESULTS}/{{scale}}/logs/explorer.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        dataset=DATASET,
+        runs=RUNS_READ,
+        code=explorer_code,
+    shell:
+        f"{script('explorer.py')}"
+        " --dataset {params.dataset} --scale {wildcards.scale} --runs {params.runs:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule report:
     """Show the figures of a part, and every number with the settings and the runs that gave it."""
     input:
         page_runs,
         figures=page_figures,
+        explorer=page_explorer,
         templates=[STYLE, TEMPLATES / "report.html.j2"],
     output:
         REPORT,

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from active_dendrites.reports.notebook_pages import write_notebook_pages
 from active_dendrites.reports.results_page import make_page, write_page
 from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
@@ -30,6 +31,7 @@ def main() -> None:
         declarations = Declarations(arguments.config, arguments.dataset, given_settings(arguments.set))
         published = read_published(declarations)
         folder = arguments.output.parent
+        write_notebook_pages(folder / "notebooks")
         page = make_page(declarations, published, arguments.scale, arguments.part, arguments.runs, folder)
         write_page(page, TEMPLATE, arguments.output)
     except (ValueError, OSError) as fault:

@@ -27,6 +27,7 @@ from active_dendrites.settings.published import ACCURACY, CLUSTERS, Published, P
 from active_dendrites.settings.run import Configuration, RunConfig, flatten
 
 IDENTITY = ("variant", "num_tasks", "seed", "dataset")  # of a run, beside its settings
+EXPLORER = "explorer.html"
 NOT_DRAWN = "not drawn yet"
 ShowRun = Callable[[RunResult, str], ShownRun]  # a run and the quantity that is shown of it
 
@@ -77,6 +78,7 @@ class Page:
     reasons: Sequence[str]
     pictures: Sequence[Picture]
     of_reference: bool  # whether it is made of runs.csv, without the folders of the runs
+    explorer: str  # the address of the page on which runs are chosen; empty where there is none
     replaced: Sequence[str]  # values of variants that the scale's general settings replace
 
     @property
@@ -159,6 +161,7 @@ def page_of(
             for name in experiments_of(declarations, part)
         ],
         of_reference=why_not_drawn is not None,
+        explorer=EXPLORER if (folder / EXPLORER).exists() else "",
         replaced=replaced_by_scale(declarations, scale, configurations_of(declarations, scale, part)),
     )
 
@@ -262,7 +265,8 @@ def picture_of(name: str, title: str, folder: Path, reason: str) -> Picture:
         image = f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}"
         described = re.search("<dc:description>(.*?)</dc:description>", drawn.decode("utf-8"), re.DOTALL)
         note = html.unescape(described[1]).strip() if described else ""
-    files = {"table": folder / "tables" / f"{name}.csv", "notebook": folder / "notebooks" / f"{name}.ipynb"}
+    files = {kind.upper(): folder / "figures" / f"{name}.{kind}" for kind in ("svg", "png")}
+    files |= {"table": folder / "tables" / f"{name}.csv", "notebook": folder / "notebooks" / f"{name}.html"}
     return Picture(name, title, image, note, reason, links_to(folder, files))
 
 

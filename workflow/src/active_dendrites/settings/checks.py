@@ -123,7 +123,7 @@ def check_sweep(sweep: Sweep, file: str, name: str, known: Iterable[str]) -> Non
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 RULES = {
-    *("all", "searches", "quick", "plan", "reference", "reproduction", "preview", "benchmark"),
+    *("all", "searches", "quick", "plan", "reference", "reproduction", "preview", "benchmark", "explore"),
     *("provenance", "quick_provenance"),
     *("prepare_mnist", "train", "aggregate", "draw", "reproduce", "report", "trace"),
 }
