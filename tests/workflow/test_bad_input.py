@@ -457,7 +457,7 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "config/config.yaml",
         lambda text: text + "device: cpu\n",
         [],
-        "config/config.yaml: line 11: found key 'device' twice, expected YAML",
+        "config/config.yaml: line 14: found key 'device' twice, expected YAML",
     ),
     "no YAML": (
         "config/config.yaml",
@@ -475,13 +475,13 @@ STARTS: dict[str, tuple[str, Callable[[str], str], list[str], str]] = {
         "config/config.yaml",
         lambda text: text + "on: cpu\n",
         [],
-        "config/config.yaml: line 11: found key True, expected text or a number; write text in quotes",
+        "config/config.yaml: line 14: found key True, expected text or a number; write text in quotes",
     ),
     "list for a key": (
         "config/config.yaml",
         lambda text: text + "? [device]\n: cpu\n",
         [],
-        "config/config.yaml: line 11: found key ['device'], expected text",
+        "config/config.yaml: line 14: found key ['device'], expected text",
     ),
     "repeated seeds": (
         "config/config.yaml",
