@@ -8,8 +8,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 from pages import BLOCK, ROOT, anchors, commands, links, pages
 from snakemake.cli import get_argument_parser
 
@@ -127,6 +129,21 @@ EXAMPLES = [
 @pytest.mark.parametrize(("name", "block"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_an_example_runs(name: str, block: str) -> None:
     exec(compile(block, name, "exec"), {})
+
+
+NOTEBOOK = ROOT / "docs/explore.ipynb"
+KEPT = ROOT / "results/quick/runs/prototype/tasks-5/seed-1/network.safetensors"
+
+
+@pytest.mark.skipif(not KEPT.exists(), reason="its example needs the results of quick")
+def test_the_example_of_a_notebook_runs() -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in notebook.cells)
+    done = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
+    written = "".join(output.get("text", "") for cell in done.cells for output in cell.get("outputs", []))
+    tasks = [float(percent) for percent in re.findall(r"^task \d: ([\d.]+)%", written, re.MULTILINE)]
+    assert len(tasks) == 5 and min(tasks) > 50
+    assert "segments for 5 tasks" in written
 
 
 LIBRARY = ROOT / "workflow/src/active_dendrites"

@@ -147,7 +147,7 @@ const room = () => byId("average").clientWidth;
 const percent = { format: ".2%" };
 
 function facets(spec, width, domain) {
-  const columns = Math.max(1, Math.min(choice.variants.length, Math.floor(room() / (width + 90))));
+  const columns = Math.max(1, Math.min(choice.variants.length, Math.floor((room() - 100) / (width + 50))));
   return { facet: { field: "variant", title: null, sort: domain }, columns, spec };
 }
 

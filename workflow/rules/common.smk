@@ -214,16 +214,21 @@ def run_places(wildcards, input, output) -> list[str]:
         f"--dataset={DATASET}",
         f"--images={Path(input.train_images).parent}",
         f"--device={config['device']}",
-        *(["--keep-network"] if keeps_networks(wildcards.scale) else []),
+        *kept_networks(wildcards.scale, wildcards.variant),
         *([f"--log={config['log']}"] if config["log"] != "text" else []),
         *("--seed", *(str(run_of(folder).seed) for folder in folders)),
         *("--run-folder", *map(str, folders)),
     ]
 
 
-def keeps_networks(scale: str) -> bool:
-    """Whether trained networks of a scale are kept beside their results."""
-    return choose("keep_network", config["keep_network"], none=False, reduced=scale != PAPER, all=True)
+def kept_networks(scale: str, variant: str) -> list[str]:
+    """Which trained networks of a variant are kept beside their results, as arguments of train.py.
+
+    At reduced scale one of each configuration of the figures: those of the searches would take four times the room.
+    """
+    first = scale != PAPER and DECLARATIONS.trials(variant) is None
+    of_first = [f"--keep-network={SEEDS[scale][variant][0]}"] if first else []
+    return choose("keep_network", config["keep_network"], none=[], reduced=of_first, all=["--keep-network"])
 
 
 def run_limit(wildcards, resources) -> str:

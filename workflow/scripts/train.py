@@ -52,14 +52,14 @@ class Job(NamedTuple):
     images: folder of the files.
     sha256: of each dataset's files, as declared; None where no sums are declared.
     folders: of each run.
-    keep_networks: whether the trained networks are written there.
+    keep_networks: of which seeds the trained networks are written there.
     notes: a line for each value of the variant that the scale or the command line replaces.
     """
 
     scale: str
     runs: list[RunConfig]
     folders: list[Path]
-    keep_networks: bool
+    keep_networks: list[int]
     images: Path
     sha256: dict[str, dict[str, str] | None]
     notes: list[str]
@@ -109,7 +109,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--overwrite", action="store_true", help="replace finished runs")
     log_help = "tensorboard: loss and accuracies beside the log in words, in tensorboard/ of each run's folder"
     parser.add_argument("--log", choices=["text", "tensorboard"], default="text", help=log_help)
-    parser.add_argument("--keep-network", action="store_true", help="write the trained network too (large)")
+    keep_help = "write the trained networks too, of these seeds or of all (up to 1.4 GB each)"
+    parser.add_argument("--keep-network", type=at_least(0), nargs="*", metavar="SEED", help=keep_help)
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--threads", type=at_least(1, MOST_THREADS), help="CPU threads (default: PyTorch's choice)")
     save_help = f"between checkpoints within a task (default {SAVE_MINUTES:g}); there is one after each task"
@@ -147,7 +148,8 @@ def make_job(arguments: argparse.Namespace) -> Job:
     images = arguments.images or images_folder(RESULTS, arguments.dataset)
     sha256 = {name: declared.sha256 for name, declared in declarations.datasets.items()}
     notes = replaced_by_scale(declarations, arguments.scale, [runs[0].configuration])
-    return Job(arguments.scale, runs, folders, arguments.keep_network, images, sha256, notes)
+    kept = seeds if arguments.keep_network == [] else arguments.keep_network or []
+    return Job(arguments.scale, runs, folders, kept, images, sha256, notes)
 
 
 @contextmanager
@@ -190,7 +192,7 @@ def write_results(
         write_accuracy(folder / "accuracy.csv", result.accuracy)
         write_activity(folder / "activity.npy", result.activity)
         (folder / NETWORK).unlink(missing_ok=True)  # of an earlier training in this folder
-        if job.keep_networks:
+        if run.seed in job.keep_networks:
             keep_network(folder, trained_network(run, result, pixels))
         write_record(
             folder / "record.json",

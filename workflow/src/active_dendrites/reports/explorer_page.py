@@ -53,7 +53,8 @@ def explored_runs(declarations: Declarations, scale: str, folder: Path) -> tuple
                 "rows": [[int(i), int(j), round(float(value), DIGITS)] for i, j, value in tests],
             }
         )
-    return runs, others
+    declared = list(declarations.variants)
+    return sorted(runs, key=lambda run: (declared.index(run["variant"]), run["tasks"], run["seed"])), others
 
 
 def write_explorer(declarations: Declarations, scale: str, folder: Path, template: Path, output: Path) -> int:
