@@ -32,7 +32,7 @@ with open(folder / f"tables/{name}.csv") as file:
     rows = [row for row in csv.DictReader(file) if row["accuracy"]]
 figure = Figure()
 figure.subplots().plot([float(row["accuracy"]) for row in rows])
-for ending in ("svg", "png"):
+for ending in ("svg", "png", "pdf"):
     figure.savefig(folder / f"figures/{name}.{ending}")
 """,
 }

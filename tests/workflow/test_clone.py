@@ -18,7 +18,7 @@ FOLDER = "results/reference"
 # Of what two variants give: forgetting has both, and nothing is a search.
 FIGURES = ("comparison", "mlp_comparison", "forgetting")
 PAGES = {"report.html", "searches.html", *(f"reproduction.{suffix}" for suffix in ("csv", "md", "html"))}
-MADE = PAGES | {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "png", "csv", "csv.sha256")}
+MADE = PAGES | {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "png", "pdf", "csv", "csv.sha256")}
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,8 @@ def test_report_shows_figures_and_numbers_and_leads_to_their_files(finished: Pro
     page = finished.path("results/quick/report.html")
     report = page.read_text()
     assert report.count("data:image/svg+xml") == 2
-    assert report.index("A comparison") < report.index("<table") < report.index("An ablation")
+    assert report.index("<h3>A comparison") < report.index("<table") < report.index("<h3>An ablation")
+    assert '<a href="explorer.html">' in report and '<a href="#figure-ablation">An ablation</a>' in report
     assert "Reduced scale (quick)" in report
     accuracies = [final_accuracy(finished, seed) for seed in (1, 2)]
     mean, spread = sum(accuracies) / 2, abs(accuracies[0] - accuracies[1]) / 2**0.5
@@ -180,9 +181,9 @@ def test_a_rule_of_verdicts_judges_again_and_trains_nothing(finished: Project) -
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("evaluation/tables", {"aggregate", "draw", "reproduce", "report", "quick"}),
-        ("reproduction/verdicts", {"reproduce", "report", "quick"}),
-        ("reports/results_page", {"report", "quick"}),
+        ("evaluation/tables", {"aggregate", "draw", "reproduce", "explore", "report", "quick"}),
+        ("reproduction/verdicts", {"reproduce", "explore", "report", "quick"}),
+        ("reports/results_page", {"explore", "report", "quick"}),
         ("learners/dense/learner", set()),  # what learns has NUMERICS
     ],
 )

@@ -29,7 +29,11 @@ rule first:
     shell:
         "ls {{input}} > {{output}}"
 """
-FIGURE = ["figures/ablation.svg", "figures/ablation.png", "notebooks/ablation.ipynb", "tables/ablation.csv"]
+FIGURE = [
+    *(f"figures/ablation.{kind}" for kind in ("svg", "png", "pdf")),
+    "notebooks/ablation.ipynb",
+    "tables/ablation.csv",
+]
 
 
 @pytest.fixture(scope="module")

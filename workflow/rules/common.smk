@@ -140,7 +140,8 @@ def measured_runs(wildcards) -> Path:
 
 def experiment_results(scale: str, experiment: str) -> list[str]:
     """All that is made of one experiment."""
-    return expand([f"{FIGURE}.svg", f"{FIGURE}.png", NOTEBOOK, TABLE], scale=scale, experiment=experiment)
+    files = [*(f"{FIGURE}.{kind}" for kind in ("svg", "png", "pdf")), NOTEBOOK, TABLE]
+    return expand(files, scale=scale, experiment=experiment)
 
 
 def scale_results(scale: str, part: str) -> list[str]:

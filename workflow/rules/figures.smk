@@ -21,6 +21,7 @@ rule draw:
             category=scale_title,
             labels={"figure": "{experiment}", "format": "PNG"},
         ),
+        pdf=f"{FIGURE}.pdf",
     log:
         f"{RESULTS}/{{scale}}/notebooks/{{experiment}}.log",
     localrule: True

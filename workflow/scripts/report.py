@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from active_dendrites.reports.latex_tables import write_latex_tables
 from active_dendrites.reports.notebook_pages import write_notebook_pages
 from active_dendrites.reports.results_page import make_page, write_page
 from active_dendrites.settings.datasets import DATASETS, MNIST
@@ -32,6 +33,7 @@ def main() -> None:
         published = read_published(declarations)
         folder = arguments.output.parent
         write_notebook_pages(folder / "notebooks")
+        write_latex_tables(folder / "tables")
         page = make_page(declarations, published, arguments.scale, arguments.part, arguments.runs, folder)
         write_page(page, TEMPLATE, arguments.output)
     except (ValueError, OSError) as fault:

@@ -197,7 +197,7 @@ def test_a_copied_notebook_draws_a_figure_of_its_own(tmp_path: Path) -> None:
     put(NOTEBOOKS / "ablation.ipynb", copy, summary("prototype"), results / "tables")
     summary("three_layer_mlp").to_csv(results / "tables/ablation.csv", index=False)
     execute(copy, tmp_path)
-    assert figures(results) == ["mine.png", "mine.svg"]
+    assert figures(results) == ["mine.pdf", "mine.png", "mine.svg"]
     assert 'id="accuracy-prototype"' in (results / "figures/mine.svg").read_text(encoding="utf-8")
 
 
@@ -217,7 +217,7 @@ def test_an_executed_notebook_runs_again_where_it_lies_and_under_another_name(tm
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True)
-    assert figures(results) == ["ablation.png", "ablation.svg"]
+    assert figures(results) == ["ablation.pdf", "ablation.png", "ablation.svg"]
     drawn = (results / "figures/ablation.svg").read_bytes()
     shutil.rmtree(results / "figures")
     execute(executed, executed.parent)
@@ -225,7 +225,7 @@ def test_an_executed_notebook_runs_again_where_it_lies_and_under_another_name(tm
     shutil.rmtree(results / "figures")
     put(executed, copy, summary("prototype"), results / "tables")
     execute(copy, executed.parent)
-    assert figures(results) == ["mine.png", "mine.svg"]
+    assert figures(results) == ["mine.pdf", "mine.png", "mine.svg"]
 
 
 def test_a_notebook_that_jupyter_does_not_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,7 @@ SETTINGS: dict[str, Any] = {
     "savefig.dpi": 200,
     "svg.fonttype": "path",  # looks the same where DejaVu Sans is not installed
     "svg.hashsalt": "active_dendrites",
+    "pdf.fonttype": 42,  # TrueType: text can be found, copied and edited
     "text.color": INK,
     "text.parse_math": False,  # a label with dollars is no formula
     "xtick.color": INK,
@@ -334,14 +335,25 @@ def new_figure(size: Range) -> Figure:
 
 
 def save_figure(figure: Figure, svg: str | Path, png: str | Path) -> None:
-    """Write both files, with title and caption as metadata and without a date; warns of characters without a glyph."""
+    """Write both files, and beside the SVG a PDF whose text is text; warns of characters without a glyph.
+
+    Title and caption are metadata; there is no date, so that equal figures are equal files.
+    """
     words = {"Title": figure.get_suptitle().strip(), "Description": " ".join(figure.get_supxlabel().split())}
     with own_settings(), warnings.catch_warnings():
         missing = without_glyph(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
         if missing:
             warnings.warn(f"font {FONT}: found no glyph for {missing}, drawn as boxes, expected others", stacklevel=2)
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # matplotlib's, once for each and file
-        for path, metadata in ((Path(svg), words | {"Date": None}), (Path(png), words)):
+        files: list[tuple[Path, dict[str, Any]]] = [
+            (Path(svg), words | {"Date": None}),
+            (Path(png), words),
+            (
+                Path(svg).with_suffix(".pdf"),
+                {"Title": words["Title"], "Subject": words["Description"], "CreationDate": None},
+            ),
+        ]
+        for path, metadata in files:
             with atomic_file(path, binary=True) as file:
                 figure.savefig(file, format=path.suffix[1:], metadata=metadata)
 

@@ -265,8 +265,9 @@ def picture_of(name: str, title: str, folder: Path, reason: str) -> Picture:
         image = f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}"
         described = re.search("<dc:description>(.*?)</dc:description>", drawn.decode("utf-8"), re.DOTALL)
         note = html.unescape(described[1]).strip() if described else ""
-    files = {kind.upper(): folder / "figures" / f"{name}.{kind}" for kind in ("svg", "png")}
-    files |= {"table": folder / "tables" / f"{name}.csv", "notebook": folder / "notebooks" / f"{name}.html"}
+    files = {kind.upper(): folder / "figures" / f"{name}.{kind}" for kind in ("svg", "png", "pdf")}
+    files |= {"table": folder / "tables" / f"{name}.csv", "LaTeX": folder / "tables" / f"{name}.tex"}
+    files |= {"notebook": folder / "notebooks" / f"{name}.html"}
     return Picture(name, title, image, note, reason, links_to(folder, files))
 
 
