@@ -276,7 +276,7 @@ def test_the_paper_is_planned_before_anything_is_there(paper: Project) -> None:
     text = plan(paper, "--config", "device=cpu")
     assert time.monotonic() - start < 30  # 4 seconds on an idle machine
     assert not paper.path("results").exists()
-    assert re.match(r"499 jobs: 480 train, ", text)
+    assert re.match(r"500 jobs: 480 train, ", text)
     runs = re.findall(r"^\w+ +(\d+) +[\d.]+  model$", text, re.MULTILINE)
     assert runs == ["8"] * 60
     (total,) = re.findall(r"^together +480 +([\d.]+)$", text, re.MULTILINE)

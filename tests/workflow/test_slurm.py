@@ -261,7 +261,7 @@ def calm(make_project: Callable[[], Project]) -> Project:
 def test_trainings_are_jobs_and_the_rest_is_done_where_snakemake_runs(storm: Storm) -> None:
     said = re.sub("^={80}\n.*?^={80}\n", "", storm.output.read_text(), flags=re.MULTILINE | re.DOTALL)  # logs of jobs
     assert set(re.findall(r"^rule (\w+):", said, re.MULTILINE)) == {"train"}
-    here = {"prepare_mnist", "aggregate", "draw", "reproduce", "report", "quick"}
+    here = {"prepare_mnist", "aggregate", "draw", "reproduce", "explore", "report", "quick"}
     assert set(re.findall(r"^localrule (\w+):", said, re.MULTILINE)) == here
     submitted = re.findall(r"has been submitted with SLURM jobid (\d+)", said)
     assert set(submitted) == set(storm.states)

@@ -97,7 +97,7 @@ class Network(nn.Module):
 
 def check_segment_rule(name: str) -> None:
     """Try a rule on responses (2, 3, 4), of no two equal axes. Raises: ValueError for another shape or no gradient."""
-    rule = SEGMENT_RULES[name]
+    rule = choose("network.segment_rule", name, **SEGMENT_RULES)
     responses = torch.linspace(-1, 1, 24).view(2, 3, 4).requires_grad_()
     expected = "(..., S) -> (...) of the same type, with a gradient"
     try:

@@ -88,7 +88,9 @@ class DenseLearner(Learner[DenseEpoch]):
         self.tasks = tasks
         device, on_gpu = tasks.train_bytes.device, tasks.train_bytes.is_cuda
         self.contexts = [make_contexts(each, tasks) for each in runs]
-        self.networks = on_threads(lambda each, own: make_network(each, tasks, own.size), runs, self.contexts)
+        self.networks = for_each_seed(
+            on_gpu, lambda each, own: make_network(each, tasks, own.size), runs, self.contexts
+        )
         self.winners, self.fixed_contexts = self.networks[0].winners, self.contexts[0].fixed
         self.products = Products(run.numerics.precision, on_gpu)
         full = [stacked_layer(same) for same in zip(*(network.layers() for network in self.networks), strict=True)]
@@ -139,8 +141,11 @@ class DenseLearner(Learner[DenseEpoch]):
         contexts_before = [contexts.snapshot() for contexts in self.contexts]
         drawn = [self.batches.draw(order) for order in orders]
         if not self.fixed_contexts:
-            inferred = on_threads(
-                lambda contexts, batches: contexts.contexts_of_batches(task, batches), self.contexts, drawn
+            inferred = for_each_seed(
+                self.images.is_cuda,
+                lambda contexts, batches: contexts.contexts_of_batches(task, batches),
+                self.contexts,
+                drawn,
             )
             self.inferred.copy_(torch.stack(inferred))
         for seed, batches in enumerate(drawn):
@@ -354,8 +359,14 @@ class DenseLearner(Learner[DenseEpoch]):
         return [torch.stack(same) for same in zip(*of_seeds, strict=True)]
 
 
-def on_threads(function: Callable[..., T], *arguments: Sequence[Any]) -> list[T]:
-    """A function of the arguments of each seed, on threads of the host; it may change only what belongs to a seed."""
+def for_each_seed(on_gpu: bool, function: Callable[..., T], *arguments: Sequence[Any]) -> list[T]:
+    """A function of the arguments of each seed; it may change only what belongs to a seed.
+
+    The host of a GPU, which has little else to do, uses a thread a seed. On a CPU PyTorch's own threads take the cores,
+    and threads of ours would be one more thing that a forked process has not.
+    """
+    if not on_gpu:
+        return [function(*of_seed) for of_seed in zip(*arguments, strict=True)]
     with ThreadPoolExecutor(len(arguments[0])) as threads:
         return list(threads.map(function, *arguments))
 
