@@ -1,4 +1,4 @@
-"""On the host of a GPU, a thread a seed draws networks and infers clusters: the bits are those of one after the other."""
+"""On the host of a GPU, a thread a seed draws networks and infers clusters, to the bits of one after the other."""
 
 import torch
 
