@@ -1,12 +1,18 @@
 """train.py by itself, without Snakemake."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 import pytest
@@ -192,3 +198,27 @@ def test_live_curves_are_written_where_they_are_asked_for(project: Project, tmp_
     assert events.Scalars("accuracy/mean")[-1].value == pytest.approx(accuracy[-1].mean(), abs=1e-7)
     steps = [event.step for event in events.Scalars("loss")]
     assert steps == sorted(set(steps)) and steps[-1] == json.loads((tmp_path / "run/record.json").read_text())["steps"]
+
+
+def test_a_terminal_shows_a_bar_and_the_log_does_not(project: Project, tmp_path: Path) -> None:
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))  # lines and columns
+    shown = bytearray()
+
+    def read() -> None:
+        with suppress(OSError):  # EIO: the other side is closed
+            while part := os.read(terminal, 4096):
+                shown.extend(part)
+
+    reader = Thread(target=read)
+    reader.start()
+    done = train(project, "--run-folder", str(tmp_path), stderr=inside)
+    os.close(inside)
+    reader.join(30)
+    os.close(terminal)
+    assert done.returncode == 0, shown.decode()
+    steps = json.loads((tmp_path / "record.json").read_text())["steps"]
+    assert re.search(rf"100%.*{steps}/{steps}", shown.decode())
+    assert "learned: accuracy" in shown.decode()
+    log = (tmp_path / "train.log").read_text()
+    assert "learned: accuracy" in log and "%|" not in log

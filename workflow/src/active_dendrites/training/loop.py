@@ -83,13 +83,15 @@ def train(
     state = TrainingState(runs, learner)
     if manager:
         manager.resume(state, f"{learner.identity} on {device.type}")
-    progress = Progress(state, curves or NoCurves())
+    curves = curves or NoCurves()
+    progress = Progress(state, curves)
     while True:
         state.begin_task()
         for index in range(state.epoch, run.epochs):
             epoch = state.begin_epoch(index)
             while not epoch.done:
                 epoch.learn_step()
+                curves.step(state)
                 if manager:
                     manager.between_steps(state)
             progress.epoch(state.task, index, epoch.losses())
@@ -150,7 +152,7 @@ class Progress:
         self.steps_per_epoch = state.learner.batches.steps
         self.steps = state.steps_before_epoch
         self.earlier_steps = state.steps  # those of earlier processes
-        curves.begin(self.steps)
+        curves.begin(self.steps, self.run.num_tasks * state.steps_per_task)
         self.start = time.perf_counter()
         self.of_seeds = f" (means of {len(self.runs)} seeds)" if len(self.runs) > 1 else ""
 
