@@ -163,6 +163,10 @@ def test_a_number_is_that_of_its_files_and_names_its_runs(declarations, write, f
     mean, spread = statistics.mean(finals.values()), statistics.stdev(finals.values())
     assert row.line.ours == f"{two_digits(mean)} ± {two_digits(spread)}"
     assert row.line.n == 3
+    assert (
+        row.forgetting
+        == f"{two_digits(statistics.mean(lost.values()))} ± {two_digits(statistics.stdev(lost.values()))}"
+    )
     assert row.line.difference == f"{mean - 96.3630:+.2f}".replace("-", MINUS)
     found = [(run.seed, run.value, run.forgetting) for run in row.seeds]
     assert found == [(seed, two_digits(finals[seed]), two_digits(lost[seed])) for seed in (1, 2, 11)]
@@ -320,7 +324,7 @@ def test_the_paper_has_a_row_for_each_number_run_or_not(declarations, write, fol
     assert [row["ours"] for row in seen.rows].count("not run") == 69
     assert "0 of 70 comparisons with published numbers reproduced, 0 differ, 1 inconclusive" in text
     assert seen.heads == [
-        *("model", "tasks", "published", "ours", "n", "95 % interval", "difference", "verdict", "notes")
+        *("model", "tasks", "published", "ours", "n", "95 % interval", "forgetting", "difference", "verdict", "notes")
     ]
     order = [(row.variant, row.num_tasks) for row in page.rows if row.figures[0] == "comparison"]
     assert order == list(declarations.configurations_of(PAPER, "comparison"))
@@ -350,7 +354,16 @@ def test_reduced_scale_has_a_banner_and_no_verdicts(declarations, write, folder:
     assert {(row.variant, row.num_tasks) for row in page.rows} == configurations(declarations, "quick", "paper")
     seen, text = shown(page, folder)
     assert "<strong>Reduced scale (quick).</strong>" in text
-    heads = ["model", "tasks", "published at full scale", "ours at reduced scale", "n", "95 % interval", "notes"]
+    heads = [
+        "model",
+        "tasks",
+        "published at full scale",
+        "ours at reduced scale",
+        "n",
+        "95 % interval",
+        "forgetting",
+        "notes",
+    ]
     assert seen.heads == heads
     assert 'name="verdict"' not in text
     assert "level 0.05" not in text
@@ -368,7 +381,7 @@ def test_a_dataset_without_published_numbers_has_all_rows(write, folder: Path) -
     assert {(row.variant, row.num_tasks) for row in page.rows} == configurations(fashion, PAPER, "paper")
     assert only(page, "construct_prototype", 2, "clusters").line.ours == "3"
     seen, text = shown(page, folder)
-    assert seen.heads == ["model", "tasks", "ours", "n", "95 % interval"]
+    assert seen.heads == ["model", "tasks", "ours", "n", "95 % interval", "forgetting"]
     assert "Fashion-MNIST" in text
     assert "Runs for 2 of 66 numbers." in text
     assert not any("reproduction" in link for link in seen.links)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from active_dendrites.reports.reproduction_page import Line, Report, caveats, line_of, load_template
-from active_dendrites.reports.shown_runs import ShownRun, links_to, run_of_folder
+from active_dendrites.reports.shown_runs import ShownRun, links_to, mean_forgetting, run_of_folder
 from active_dendrites.reproduction.counted_runs import LeftOut, RunResult, find_runs, notes_on
 from active_dendrites.reproduction.verdicts import NOT_RUN, Comparison, compare
 from active_dendrites.runs.files import atomic_file
@@ -48,6 +48,7 @@ class NumberRow(NamedTuple):
     settings: list[str]  # that differ from the defaults
     all_settings: list[str]
     settings_target: str  # which prints them with their sources
+    forgetting: str  # of a number that is an accuracy
     seeds: list[ShownRun]
 
     @property
@@ -223,6 +224,7 @@ def row_of(
         settings=differing(declarations, settings),
         all_settings=all_settings(declarations, settings),
         settings_target=settings_target(declarations, scale, number),
+        forgetting=mean_forgetting(runs) if number.quantity == ACCURACY else "",
         seeds=runs,
     )
 

@@ -3,12 +3,12 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from active_dendrites.evaluation.metrics import forgetting
+from active_dendrites.evaluation.metrics import forgetting, summarise
 from active_dendrites.reports.reproduction_page import format_number
 from active_dendrites.reproduction.counted_runs import RunResult
 from active_dendrites.reproduction.reference import ReferenceRow
@@ -26,7 +26,7 @@ class ShownRun(NamedTuple):
 
     seed: int
     value: str
-    forgetting: str
+    lost: float  # its forgetting, a fraction; NaN of a single task
     steps: str
     wall_time: str
     device: str
@@ -34,6 +34,11 @@ class ShownRun(NamedTuple):
     commit: str
     clean: bool  # whether the commit is all of the code
     links: dict[str, str]  # by file
+
+    @property
+    def forgetting(self) -> str:
+        """In points of accuracy."""
+        return percent(self.lost)
 
 
 def run_of_folder(run: RunResult, quantity: str, files: Path, page_folder: Path) -> ShownRun:
@@ -48,7 +53,7 @@ def run_of_folder(run: RunResult, quantity: str, files: Path, page_folder: Path)
     return ShownRun(
         seed=run.seed,
         value=format_number(run.value(quantity), quantity),
-        forgetting=percent(forgetting(read_accuracy(files / "accuracy.csv", run.num_tasks))),
+        lost=forgetting(read_accuracy(files / "accuracy.csv", run.num_tasks)),
         steps=number_of_steps(record.get("steps")),
         wall_time=wall_time(record.get("wall_seconds"), len(side_by_side) if isinstance(side_by_side, list) else 1),
         device=str(record.get("device") or NOT_RECORDED),
@@ -70,7 +75,7 @@ def run_of_row(row: ReferenceRow, quantity: str, project: Path) -> ShownRun:
     return ShownRun(
         seed=row.seed,
         value=format_number(result.value(quantity), quantity),
-        forgetting=percent(row.forgetting),
+        lost=math.nan if row.forgetting is None else row.forgetting,
         steps=number_of_steps(row.steps),
         wall_time=wall_time(row.wall_seconds, row.side_by_side),
         device=row.device,
@@ -95,6 +100,15 @@ def locked_pytorch(project: Path, commit: str) -> str:
 def percent(fraction: float | None) -> str:
     """A fraction in %; empty where it is not defined."""
     return "" if fraction is None or math.isnan(fraction) else format_number(fraction, ACCURACY)
+
+
+def mean_forgetting(runs: Sequence[ShownRun]) -> str:
+    """Mean ± standard deviation over the runs, in points; empty where it is not defined."""
+    known = [run.lost for run in runs if not math.isnan(run.lost)]
+    if not known:
+        return ""
+    summary = summarise(known)
+    return percent(summary.mean) + (f" ± {percent(summary.std)}" if summary.n > 1 else "")
 
 
 def number_of_steps(steps: object) -> str:
