@@ -9,7 +9,7 @@ import yaml
 from finished_runs import COMMIT
 
 from active_dendrites.reports.reference_pages import BEGIN, END, make_reference_page, status, with_status
-from active_dendrites.reports.reproduction_page import make_report, render
+from active_dendrites.reports.reproduction_page import make_report, markdown_text, render
 from active_dendrites.reports.results_page import make_page, write_page
 from active_dendrites.reports.shown_runs import locked_pytorch
 from active_dendrites.reproduction.reference import ReferenceRow, merge, read_rows
@@ -178,3 +178,16 @@ def test_every_number_that_differs_has_its_reason(declarations, published) -> No
     for finding in findings:
         if finding["by"] in declarations.variants and finding["at"] != "all":
             assert {(finding["by"], num_tasks) for num_tasks in finding["at"]} <= trained
+
+
+@pytest.mark.parametrize(
+    ("label", "markdown"),
+    [
+        ("Active dendrites, 2 %", "Active dendrites, 2 %"),
+        ("a_b | $x$ <i>*c*", r"a\_b \| \$x\$ \<i\>\*c\*"),
+        ("[a](b)", r"\[a\](b)"),
+    ],
+)
+def test_a_label_is_text_in_markdown(label: str, markdown: str) -> None:
+    """GitHub took what stands between two dollars for mathematics."""
+    assert markdown_text(label) == markdown

@@ -130,3 +130,16 @@ def test_numbers_that_nobody_means_are_text(path: Path, text: str) -> None:
 def test_numbers_are_numbers(path: Path, text: str, value: float) -> None:
     path.write_text(f"key: {text}\n")
     assert read_yaml(path) == {"key": value} and type(read_yaml(path)["key"]) is type(value)
+
+
+def test_aliases_that_grow_without_bound_are_one_line(path: Path) -> None:
+    """A kilobyte that stands for a billion values."""
+    levels = [f"level_{depth}: &level_{depth} [{', '.join([f'*level_{depth - 1}'] * 10)}]" for depth in range(1, 10)]
+    path.write_text("\n".join(["level_0: &level_0 [1, 2]", *levels]))
+    with pytest.raises(ConfigError, match="line 1: found aliases that stand for more than 1,000,000 values"):
+        read_yaml(path)
+
+
+def test_a_few_aliases_are_allowed(path: Path) -> None:
+    path.write_text("one: &one {epochs: 2}\ntwo: *one\nthree: &three [*one, *one]\n")
+    assert read_yaml(path)["three"] == [{"epochs": 2}] * 2

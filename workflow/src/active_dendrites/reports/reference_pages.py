@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from active_dendrites.reports.reproduction_page import Report, line_of
+from active_dendrites.reports.reproduction_page import Report, line_of, markdown_text
 from active_dendrites.reports.results_page import Page, asked_numbers, page_of
 from active_dendrites.reports.shown_runs import ShownRun, run_of_row
 from active_dendrites.reproduction.counted_runs import RunResult
@@ -59,7 +59,7 @@ def status(report: Report, folder: str) -> str:
     models: dict[str, dict[int, Comparison]] = {}
     for row in in_table:
         of_clusters = ": clusters found" if row.number.quantity == CLUSTERS else ""
-        models.setdefault(row.label + of_clusters, {})[row.number.num_tasks] = row
+        models.setdefault(markdown_text(row.label) + of_clusters, {})[row.number.num_tasks] = row
     return "\n".join(
         [
             f"**{report.summary}**",
@@ -84,7 +84,7 @@ def quoted_in_words(comparisons: Iterable[Comparison]) -> str:
     counts: dict[str, list[str]] = {}
     for row in quoted:
         if row.ours:
-            counts.setdefault(row.label.partition(" (")[0], []).append(str(row.number.num_tasks))
+            counts.setdefault(markdown_text(row.label.partition(" (")[0]), []).append(str(row.number.num_tasks))
     of = f"the {len(quoted)} numbers that the paper quotes from the literature"
     if not counts:
         return f"Of {of} none was run here."

@@ -1,6 +1,7 @@
 """The reproduction report as pages: what stands in them; how they look is in the templates."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -228,8 +229,13 @@ def load_template(template: Path) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["cell"] = lambda text: text.replace("|", r"\|")  # of a Markdown table
+    environment.filters["markdown"] = markdown_text
     return environment.get_template(template.name)
+
+
+def markdown_text(text: str) -> str:
+    """A label as Markdown shows it as it is, in a table too: nothing in it is emphasis, code, a link or mathematics."""
+    return re.sub(r"([\\`*_\[\]<>$|])", r"\\\1", text)
 
 
 def write_report(report: Report, templates: Path, prefix: Path) -> None:

@@ -26,6 +26,7 @@ class ConfigError(ValueError):
 
 ABSENT = object()
 LONGEST = 200  # characters of a value that a line shows
+MOST_NODES = 1_000_000  # of a file
 MOST_NAMES = 12  # of those that are known
 
 
@@ -173,6 +174,16 @@ class KeyFault(yaml.constructor.ConstructorError):
         self.expected = expected
 
 
+def expanded_size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes a node stands for, with all that its aliases repeat."""
+    if id(node) not in known:
+        known[id(node)] = 1  # of one that contains itself
+        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+        inner = (each for part in parts for each in (part if isinstance(part, tuple) else (part,)))
+        known[id(node)] = 1 + sum(expanded_size(each, known) for each in inner)
+    return known[id(node)]
+
+
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -181,6 +192,13 @@ class StrictLoader(SafeLoader):
 
     Merge keys are what they are elsewhere: `<<: *other` takes keys of another mapping that are not written here.
     """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and expanded_size(node, {}) > MOST_NODES:
+            found = f"found aliases that stand for more than {MOST_NODES:,} values"
+            raise yaml.constructor.ConstructorError(None, None, found, node.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
