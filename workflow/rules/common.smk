@@ -113,8 +113,9 @@ def page_runs(wildcards) -> list[str]:
 
 
 def page_explorer(wildcards) -> list[str]:
-    """The explorer, to which the page of the paper's figures leads."""
-    return expand(EXPLORER, scale=wildcards.scale) if page_part(wildcards) == "paper" else []
+    """The explorer, to which a page leads whose runs it has: at paper scale those of the paper's figures alone."""
+    has_its_runs = wildcards.scale != PAPER or page_part(wildcards) == "paper"
+    return expand(EXPLORER, scale=wildcards.scale) if has_its_runs else []
 
 
 def page_results(wildcards) -> list[str]:

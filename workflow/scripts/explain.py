@@ -3,11 +3,10 @@
 import sys
 from pathlib import Path
 
-from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.explain import explain
 from active_dendrites.settings.given import given_settings
-from active_dendrites.settings.options import Parser, at_least, use_any_encoding
+from active_dendrites.settings.options import Parser, add_settings_options, at_least, use_any_encoding
 from active_dendrites.settings.run import Configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,9 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     use_any_encoding()
     parser = Parser(description=__doc__)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for train.py")
-    parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
-    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
+    add_settings_options(parser, ROOT)
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
     parser.add_argument("--num-tasks", type=at_least(1), required=True, help="tasks in the sequence")
     parser.add_argument("variants", nargs="+", metavar="variant", help="a variant of config/variants.yaml")

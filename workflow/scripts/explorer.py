@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 
 from active_dendrites.reports.explorer_page import write_explorer
-from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import PAPER, Declarations
 from active_dendrites.settings.given import given_settings
-from active_dendrites.settings.options import Parser, use_any_encoding
+from active_dendrites.settings.options import Parser, add_settings_options, use_any_encoding
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "workflow/report/explorer.html.j2"
@@ -16,9 +15,7 @@ TEMPLATE = ROOT / "workflow/report/explorer.html.j2"
 def main() -> None:
     use_any_encoding()
     parser = Parser(description=__doc__)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for train.py")
-    parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
-    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
+    add_settings_options(parser, ROOT)
     parser.add_argument("--scale", default=PAPER, help="paper (default) or quick")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs; any may be there")
     parser.add_argument("--output", type=Path, required=True, help="the page")

@@ -6,10 +6,9 @@ from pathlib import Path
 from active_dendrites.reports.latex_tables import write_latex_tables
 from active_dendrites.reports.notebook_pages import write_notebook_pages
 from active_dendrites.reports.results_page import make_page, write_page
-from active_dendrites.settings.datasets import DATASETS, MNIST
 from active_dendrites.settings.declarations import Declarations
 from active_dendrites.settings.given import given_settings
-from active_dendrites.settings.options import Parser, use_any_encoding
+from active_dendrites.settings.options import Parser, add_settings_options, use_any_encoding
 from active_dendrites.settings.published import read_published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,9 +18,7 @@ TEMPLATE = ROOT / "workflow/report/report.html.j2"
 def main() -> None:
     use_any_encoding()
     parser = Parser(description=__doc__)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for train.py")
-    parser.add_argument("--config", type=Path, default=ROOT / "config", help="folder of the settings")
-    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
+    add_settings_options(parser, ROOT)
     parser.add_argument("--scale", required=True, help="paper, or a reduced one, which has no verdicts")
     parser.add_argument("--part", required=True, choices=["paper", "searches"], help="which experiments")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the scale's runs; any seeds may be there")

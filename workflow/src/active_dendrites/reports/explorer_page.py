@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import vl_convert
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from active_dendrites.reports.reproduction_page import load_template
 from active_dendrites.runs.files import atomic_file
 from active_dendrites.runs.folders import run_folders, run_of
 from active_dendrites.runs.records import is_finished, read_accuracy, read_record
 from active_dendrites.settings.datasets import DATASETS
 from active_dendrites.settings.declarations import PAPER, Declarations
-from active_dendrites.settings.yaml_files import ConfigError
+from active_dendrites.settings.yaml_files import ConfigError, fault_line
 
 DIGITS = 5  # of a fraction: a hundredth of an image of 10,000 is not seen in any chart
 
@@ -67,15 +67,8 @@ def write_explorer(declarations: Declarations, scale: str, folder: Path, templat
     """
     runs, others = explored_runs(declarations, scale, folder)
     if not runs:
-        raise ValueError(f"{folder}: found no finished run of today's settings, expected some to explore")
-    environment = Environment(
-        loader=FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template(template.name).render(
+        raise ValueError(fault_line(folder, "", "some to explore", found="no finished run of today's settings"))
+    page = load_template(template).render(
         dataset=DATASETS[declarations.dataset].label,
         scale=scale,
         reduced=scale != PAPER,

@@ -1,6 +1,7 @@
 """Tables for papers: each summary of an experiment as LaTeX (booktabs), mean ± standard deviation and n."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -20,10 +21,9 @@ def write_latex_tables(folder: Path) -> list[Path]:
     for path in sorted(folder.glob("*.csv")):
         empty = {column: [""] for column in ("accuracy", "std", "clusters", "clusters_std")}
         text = dict.fromkeys(("experiment", "variant", "label"), str)  # whatever it says: None, NA, 10
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
+        table = pd.read_csv(BytesIO(table_bytes(path)), dtype=text, keep_default_na=False, na_values=empty)
         if not set(table.columns) >= SUMMARY or table["accuracy"].isna().all():
             continue
-        table_bytes(path)  # against its seal
         with atomic_file(path.with_suffix(".tex")) as file:
             file.write("\n".join(latex_table(table)) + "\n")
         written.append(path.with_suffix(".tex"))

@@ -6,7 +6,10 @@ import io
 import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
+
+from active_dendrites.settings.datasets import DATASETS, MNIST
 
 
 class StoreOnce(argparse._StoreAction):
@@ -33,6 +36,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options)
         for name in (None, "store"):
             self.register("action", name, StoreOnce)
+
+
+def add_settings_options(parser: argparse.ArgumentParser, root: Path) -> None:
+    """The options by which a script finds its settings; `root` is the project's folder."""
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for train.py")
+    parser.add_argument("--config", type=Path, default=root / "config", help="folder of the settings")
+    parser.add_argument("--dataset", default=MNIST, choices=DATASETS, help="default mnist")
 
 
 def renamed_to(option: str) -> Callable[[str], NoReturn]:

@@ -49,7 +49,7 @@ class NoCurves:
         return None
 
 
-class TensorBoardCurves(NoCurves):
+class TensorBoardCurves:
     """Events in the folder of each run: `loss`, `accuracy/mean` of the tasks tested, `accuracy/task 01` and so on."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -61,6 +61,9 @@ class TensorBoardCurves(NoCurves):
         writer: Any = SummaryWriter  # which has no types
         # What an earlier process wrote of steps that are taken anew is not shown.
         self.writers = [writer(str(folder), purge_step=steps + 1) for folder in self.folders]
+
+    def step(self, state: TrainingState) -> None:
+        return None
 
     def epoch(self, steps: int, losses: Sequence[float]) -> None:
         for writer, loss in zip(self.writers, losses, strict=True):
@@ -75,7 +78,7 @@ class TensorBoardCurves(NoCurves):
             writer.flush()
 
 
-class ProgressBar(NoCurves):
+class ProgressBar:
     """A bar on a terminal, with the time that is left; lines of the log stand above it."""
 
     def begin(self, steps: int, total: int) -> None:
@@ -92,6 +95,9 @@ class ProgressBar(NoCurves):
         if (now := time.monotonic()) - self.shown > SECONDS:
             self.shown, self.bar.n = now, round(state.steps)
             self.bar.refresh()
+
+    def epoch(self, steps: int, losses: Sequence[float]) -> None:
+        return None
 
     def task(self, steps: int, accuracy: np.ndarray, tested: Sequence[int]) -> None:
         self.bar.n = steps
